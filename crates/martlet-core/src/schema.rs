@@ -1,0 +1,119 @@
+//! JSON Schema: checking a tool's arguments and telling the model what is wrong with them.
+
+use jsonschema::Validator;
+use serde_json::{Map, Value};
+
+use crate::tool::ToolSpec;
+
+/// Says, in words for the model, which arguments of a call are wrong and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ArgumentError(String);
+
+impl ArgumentError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    pub(crate) fn schema(tool: &str, problem: &str) -> Self {
+        Self(format!("the schema of tool `{tool}` cannot be used: {problem}"))
+    }
+}
+
+/// Compiles a schema; references to other documents are refused, nothing is ever fetched.
+pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options().build(schema).map_err(|error| error.to_string())
+}
+
+/// Checks a value against a schema.
+///
+/// # Errors
+/// One line for each violation, with the place in the value, or why the schema itself cannot be used.
+pub fn check(schema: &Value, value: &Value) -> Result<(), String> {
+    let validator = compile(schema)?;
+    let problems: Vec<String> = violations(&validator, value);
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+pub(crate) fn validate(
+    spec: &ToolSpec,
+    validator: &Validator,
+    arguments: &Map<String, Value>,
+) -> Result<(), ArgumentError> {
+    let known: Vec<&str> = spec.parameter_names().collect();
+    let open = spec.parameters.get("additionalProperties").is_some_and(|allowed| *allowed != Value::Bool(false));
+    let mut problems: Vec<String> = Vec::new();
+    if !open {
+        for name in arguments.keys().filter(|name| !known.contains(&name.as_str())) {
+            problems.push(format!("unknown argument `{name}`"));
+        }
+    }
+    // A clone of the map, because the validator takes a whole value; arguments are small.
+    let value = Value::Object(arguments.clone());
+    if !validator.is_valid(&value) {
+        // With the schema's own `additionalProperties: false` an unknown argument would be reported twice.
+        let reported = !problems.is_empty();
+        let mut violations = violations(validator, &value);
+        violations.retain(|problem| !(reported && problem.contains("dditional properties are not allowed")));
+        problems.append(&mut violations);
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(ArgumentError::new(format!(
+        "{}. `{}` takes {}",
+        problems.join("; "),
+        spec.name,
+        if known.is_empty() { "no arguments".to_owned() } else { signature(spec) },
+    )))
+}
+
+fn violations(validator: &Validator, value: &Value) -> Vec<String> {
+    validator
+        .iter_errors(value)
+        .take(8)
+        .map(|error| {
+            let place = error.instance_path().to_string();
+            let place = place.trim_start_matches('/').replace('/', ".");
+            if place.is_empty() { error.to_string() } else { format!("argument `{place}`: {error}") }
+        })
+        .collect()
+}
+
+/// The parameters in words: `city: string, days: integer (optional)`.
+pub(crate) fn signature(spec: &ToolSpec) -> String {
+    let required: Vec<&str> = spec
+        .parameters
+        .get("required")
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let properties = spec.parameters.get("properties").and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| {
+            let optional = if required.contains(&name.as_str()) { "" } else { " (optional)" };
+            format!("`{name}`: {}{optional}", type_name(schema))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The type that a schema describes, in JSON Schema's own words; `any` where it says none.
+pub(crate) fn type_name(schema: &Value) -> String {
+    if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
+        return format!("one of {}", choices.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
+    }
+    match schema.get("type") {
+        Some(Value::String(name)) if name == "array" => match schema.get("items") {
+            Some(items) => format!("array of {}", type_name(items)),
+            None => "array".into(),
+        },
+        Some(Value::String(name)) => name.clone(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+        }
+        _ => "any".into(),
+    }
+}

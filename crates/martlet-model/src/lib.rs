@@ -1,0 +1,1 @@
+//! Language models for Martlet: the Model trait, an OpenAI-compatible client, an embedded model.

@@ -1,0 +1,1 @@
+//! Python for Martlet's code agents: sessions that wait for tools, worker processes, limits.

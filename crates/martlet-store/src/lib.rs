@@ -1,0 +1,1 @@
+//! Where Martlet's runs are recorded: the journal.

@@ -1,0 +1,1 @@
+//! A fake OpenAI-compatible server and a scripted model, for tests of Martlet agents.

@@ -1,0 +1,1 @@
+//! Tools for Martlet agents: the Tool trait, the Toolbox, built-in tools.

@@ -1,0 +1,1 @@
+//! A runtime for LLM agents that never block.

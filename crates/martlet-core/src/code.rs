@@ -115,3 +115,35 @@ pub struct CodeError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_line: Option<String>,
 }
+
+/// How far a program may go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CodeLimits {
+    /// The time that a program may compute between its start and its end, in milliseconds; waiting for tools
+    /// does not count. Default: 30,000.
+    pub time_ms: u64,
+    /// The memory of a session, in bytes. Default: 256 MiB.
+    pub memory_bytes: u64,
+    /// The depth of Python calls. Default: 1,000.
+    pub recursion: u32,
+    /// The characters that a program may print; what is more is dropped, with a mark. Default: 50,000.
+    pub output_chars: usize,
+    /// The tool calls that one program may make. Default: 1,000.
+    pub calls: u32,
+    /// The bytes of a program's source. Default: 64 KiB.
+    pub source_bytes: usize,
+}
+
+impl Default for CodeLimits {
+    fn default() -> Self {
+        Self {
+            time_ms: 30_000,
+            memory_bytes: 256 << 20,
+            recursion: 1_000,
+            output_chars: 50_000,
+            calls: 1_000,
+            source_bytes: 64 << 10,
+        }
+    }
+}

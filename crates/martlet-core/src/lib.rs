@@ -6,11 +6,14 @@
 //! be serialised between any two of them.
 
 pub mod code;
+pub mod id;
 pub mod message;
 pub mod model;
 pub mod schema;
 pub mod tool;
 
+pub use code::{CodeLimits, CodeOutcome, CodeRequest};
+pub use id::{EffectId, RunId};
 pub use message::{Blob, Message, Part, Role, Source};
 pub use model::{
     Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply, ModelRequest,

@@ -5,7 +5,7 @@
 
 use martlet_core::code::CodeError;
 use martlet_core::tool::ToolSpec;
-use monty_types::{MontyException, MontyObject, SourceRange};
+use monty_types::{MontyException, MontyObject};
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod value;
@@ -44,14 +44,21 @@ pub(crate) fn prepare(
     Ok(Prepared { prelude: Vec::new(), code: code.to_owned(), state: state.clone(), source: code.to_owned() })
 }
 
-impl Prepared {
-    /// Whether the call of a tool at `position` (of the interpreter's `FunctionCall`) is to be answered with a
-    /// future (`resume_pending`) instead of its value.
-    pub(crate) fn wants_future(&self, position: &SourceRange, allow_eager_await: bool) -> bool {
-        let _ = position;
-        allow_eager_await
+/// The tool behind a name that a program looks up or calls, and whether its call is to be answered with a
+/// future (`resume_pending`) instead of its value.
+///
+/// A call that the program wants as a future carries a mark in its name; so does its `NameLookup`, which is to
+/// be answered with `MontyObject::function(name, None)` under the marked name. `eager` is the interpreter's
+/// `allow_eager_await`: the call is awaited on the spot.
+pub(crate) fn called_tool(name: &str, eager: bool) -> (&str, bool) {
+    match name.strip_prefix(LATER) {
+        Some(tool) => (tool, true),
+        None => (name, eager),
     }
 }
+
+/// The mark of tool calls that are wanted as futures.
+const LATER: &str = "_mt_later_";
 
 /// The module to answer `OsFunctionCall::Import(name)` with; `None`: `ExtFunctionResult::NotFound`.
 pub(crate) fn host_import(name: &str) -> Option<MontyObject> {

@@ -5,18 +5,33 @@
 //! settles their [`Outcome`]s. The same outcomes in the same order always give the same run, and a run can
 //! be serialised between any two of them.
 
+pub mod agent;
 pub mod code;
+pub mod effect;
+pub mod event;
 pub mod id;
 pub mod message;
 pub mod model;
+mod parse;
+pub mod prompt;
+pub mod replay;
+pub mod run;
 pub mod schema;
+pub mod step;
+pub mod text;
 pub mod tool;
 
+pub use agent::{AgentSettings, AgentSpec, CodeSettings, RunLimits, SpecError, Strategy};
 pub use code::{CodeLimits, CodeOutcome, CodeRequest};
+pub use effect::{Decision, Effect, HostFailure, Outcome, Settlement, Timing};
+pub use event::{Event, EventKind};
 pub use id::{EffectId, RunId};
 pub use message::{Blob, Message, Part, Role, Source};
 pub use model::{
-    Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply, ModelRequest,
-    ResponseFormat, ToolChoice, Usage,
+    Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply,
+    ModelRequest, ResponseFormat, ToolChoice, Usage,
 };
+pub use prompt::Prompts;
+pub use run::{Run, SettleError, Status, StopReason, Task};
+pub use step::{CallRecord, RunFailure, RunResult, RunStatus, Step, StepError};
 pub use tool::{Arguments, ToolCall, ToolFailure, ToolFailureKind, ToolFlags, ToolOutput, ToolSpec};

@@ -41,7 +41,8 @@ pub(crate) fn validate(
     arguments: &Map<String, Value>,
 ) -> Result<(), ArgumentError> {
     let known: Vec<&str> = spec.parameter_names().collect();
-    let open = spec.parameters.get("additionalProperties").is_some_and(|allowed| *allowed != Value::Bool(false));
+    let open =
+        spec.parameters.get("additionalProperties").is_some_and(|allowed| *allowed != Value::Bool(false));
     let mut problems: Vec<String> = Vec::new();
     if !open {
         for name in arguments.keys().filter(|name| !known.contains(&name.as_str())) {
@@ -111,9 +112,7 @@ pub(crate) fn type_name(schema: &Value) -> String {
             None => "array".into(),
         },
         Some(Value::String(name)) => name.clone(),
-        Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
-        }
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
         _ => "any".into(),
     }
 }

@@ -122,7 +122,14 @@ impl ToolSpec {
 impl PartialEq for ToolSpec {
     fn eq(&self, other: &Self) -> bool {
         (&self.name, &self.description, &self.parameters, &self.returns, &self.example, self.flags)
-            == (&other.name, &other.description, &other.parameters, &other.returns, &other.example, other.flags)
+            == (
+                &other.name,
+                &other.description,
+                &other.parameters,
+                &other.returns,
+                &other.example,
+                other.flags,
+            )
     }
 }
 

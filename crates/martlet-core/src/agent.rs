@@ -1,0 +1,240 @@
+//! What an agent is: settings, checked once, then shared by any number of runs.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::code::CodeLimits;
+use crate::model::{ModelOptions, ModelProfile};
+use crate::prompt::{PromptError, Prompts};
+use crate::tool::{FINAL_ANSWER, ToolSpec};
+
+/// How an agent acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// It writes Python that calls the tools.
+    Code,
+    /// It asks for structured tool calls.
+    ToolCalling,
+}
+
+/// Everything that can be set of an agent. [`AgentSpec::new`] checks it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentSettings {
+    /// Its name, for people and for other agents. Default: `agent`.
+    pub name: String,
+    /// What it is good for, for other agents.
+    pub description: String,
+    /// How it acts. Default: [`Strategy::Code`].
+    pub strategy: Strategy,
+    /// Instructions of its own, added to the system prompt.
+    pub instructions: Option<String>,
+    /// Templates that replace or extend Martlet's.
+    pub prompts: Prompts,
+    /// What its prompts may expect of the model.
+    pub profile: ModelProfile,
+    /// Its tools; `final_answer` is there without being named, and can be replaced by naming it.
+    pub tools: Arc<[ToolSpec]>,
+    /// JSON Schema that the answer must satisfy; the model is told what is wrong until it does.
+    pub answer_schema: Option<Value>,
+    /// Whether the host checks answers before they are accepted.
+    pub answer_checks: bool,
+    /// Sampling and length of each model call.
+    pub options: ModelOptions,
+    /// How far a run may go.
+    pub limits: RunLimits,
+    /// Python, for [`Strategy::Code`].
+    pub code: CodeSettings,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self {
+            name: "agent".into(),
+            description: String::new(),
+            strategy: Strategy::Code,
+            instructions: None,
+            prompts: Prompts::default(),
+            profile: ModelProfile::default(),
+            tools: Arc::from([]),
+            answer_schema: None,
+            answer_checks: false,
+            options: ModelOptions::default(),
+            limits: RunLimits::default(),
+            code: CodeSettings::default(),
+        }
+    }
+}
+
+/// How far a run may go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunLimits {
+    /// Steps, at least 1; then one last call asks for an answer. Default: 20.
+    pub max_steps: u32,
+    /// Tokens read and written by all model calls together. Default: no limit.
+    pub max_tokens: Option<u64>,
+    /// Characters of one observation; what is longer is cut in the middle, with a mark. Default: 20,000.
+    pub observation_chars: usize,
+    /// Structured calls in one reply. Default: 64.
+    pub calls_per_step: usize,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self { max_steps: 20, max_tokens: None, observation_chars: 20_000, calls_per_step: 64 }
+    }
+}
+
+/// Python, for agents that write it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CodeSettings {
+    /// How far a program may go.
+    pub limits: CodeLimits,
+    /// The modules that programs may import, for the prompt; the sandbox enforces its own list.
+    pub modules: Vec<String>,
+    /// What this Python lacks and what to write instead, for the prompt.
+    pub notes: String,
+}
+
+/// An agent: checked settings and the system prompt that follows from them. Immutable, to be shared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "AgentSettings", into = "AgentSettings")]
+pub struct AgentSpec {
+    settings: AgentSettings,
+    system_prompt: Arc<str>,
+    offered: Arc<[ToolSpec]>,
+}
+
+impl AgentSpec {
+    /// Checks the settings and writes the system prompt.
+    ///
+    /// # Errors
+    /// A tool's name or schema that cannot be used, a limit of zero, or a template that fails.
+    pub fn new(settings: AgentSettings) -> Result<Self, SpecError> {
+        if settings.limits.max_steps == 0 {
+            return Err(SpecError::Limit("max_steps must be at least 1".into()));
+        }
+        if let Some(schema) = &settings.answer_schema {
+            crate::schema::compile(schema).map_err(SpecError::AnswerSchema)?;
+        }
+        for (position, tool) in settings.tools.iter().enumerate() {
+            if !is_identifier(&tool.name) {
+                return Err(SpecError::ToolName(tool.name.clone()));
+            }
+            if settings.tools.iter().take(position).any(|earlier| earlier.name == tool.name) {
+                return Err(SpecError::DuplicateTool(tool.name.clone()));
+            }
+            tool.check_schema()
+                .map_err(|problem| SpecError::ToolSchema { tool: tool.name.clone(), problem })?;
+        }
+        let mut offered = settings.tools.to_vec();
+        if !offered.iter().any(|tool| tool.name == FINAL_ANSWER) {
+            offered.push(final_answer_spec(settings.answer_schema.as_ref()));
+        }
+        let offered: Arc<[ToolSpec]> = offered.into();
+        let system_prompt = settings.prompts.system(&settings, &offered)?.into();
+        Ok(Self { settings, system_prompt, offered })
+    }
+
+    /// The system prompt with which each run begins.
+    pub fn system_prompt(&self) -> &Arc<str> {
+        &self.system_prompt
+    }
+
+    /// The tools with `final_answer`, as the model is offered them.
+    pub fn offered_tools(&self) -> &Arc<[ToolSpec]> {
+        &self.offered
+    }
+
+    /// The tool of that name; `final_answer` always exists.
+    pub fn tool(&self, name: &str) -> Option<&ToolSpec> {
+        self.offered.iter().find(|tool| tool.name == name)
+    }
+
+    /// Whether the host has a `final_answer` of its own, to which answers are passed.
+    pub fn has_own_final_answer(&self) -> bool {
+        self.settings.tools.iter().any(|tool| tool.name == FINAL_ANSWER)
+    }
+}
+
+impl Deref for AgentSpec {
+    type Target = AgentSettings;
+
+    fn deref(&self) -> &AgentSettings {
+        &self.settings
+    }
+}
+
+impl TryFrom<AgentSettings> for AgentSpec {
+    type Error = SpecError;
+
+    fn try_from(settings: AgentSettings) -> Result<Self, SpecError> {
+        Self::new(settings)
+    }
+}
+
+impl From<AgentSpec> for AgentSettings {
+    fn from(spec: AgentSpec) -> Self {
+        spec.settings
+    }
+}
+
+fn final_answer_spec(schema: Option<&Value>) -> ToolSpec {
+    let answer = schema.cloned().unwrap_or_else(|| json!({"description": "The answer to the task."}));
+    ToolSpec::new(FINAL_ANSWER, "Ends the task with this answer.").parameters(json!({
+        "type": "object",
+        "properties": {"answer": answer},
+        "required": ["answer"],
+    }))
+}
+
+/// Whether `name` can be called from Python: an ASCII identifier that is not a keyword.
+pub fn is_identifier(name: &str) -> bool {
+    const KEYWORDS: [&str; 35] = [
+        "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+        "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in",
+        "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
+    ];
+    let mut characters = name.chars();
+    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
+        && !KEYWORDS.contains(&name)
+}
+
+/// Why settings do not make an agent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// A tool's name cannot be called from Python.
+    #[error(
+        "the tool name `{0}` is not a Python identifier: use letters, digits and `_`, no digit first, no keyword"
+    )]
+    ToolName(String),
+    /// Two tools of one name.
+    #[error("there are two tools named `{0}`: rename one of them")]
+    DuplicateTool(String),
+    /// A tool's schema cannot be used.
+    #[error("the schema of tool `{tool}` cannot be used: {problem}")]
+    ToolSchema {
+        /// The tool.
+        tool: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The schema of the answer cannot be used.
+    #[error("the schema of the answer cannot be used: {0}")]
+    AnswerSchema(String),
+    /// A limit that cannot be.
+    #[error("{0}")]
+    Limit(String),
+    /// A template fails.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+}

@@ -1,0 +1,164 @@
+//! What an observer of a run sees.
+//!
+//! Events are durable: they carry a sequence number without gaps and can be shown again. What streams in
+//! between (token deltas, printed text) is not an event; drivers add it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::agent::Strategy;
+use crate::effect::Timing;
+use crate::id::RunId;
+use crate::model::Usage;
+use crate::step::{RunStatus, StepError};
+
+/// The version of the events' form. A reader refuses a higher one.
+pub const EVENT_SCHEMA: u32 = 1;
+
+/// One event of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`EVENT_SCHEMA`].
+    pub schema: u32,
+    /// Its number in the run, from 0.
+    pub seq: u64,
+    /// The run.
+    pub run: RunId,
+    /// When it happened, in milliseconds since 1970-01-01 UTC.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The run began.
+    #[serde(rename = "run.started")]
+    RunStarted {
+        /// The agent's name.
+        agent: String,
+        /// How it acts.
+        strategy: Strategy,
+        /// The task.
+        task: Arc<str>,
+    },
+    /// A step began: the model is being asked.
+    #[serde(rename = "step.started")]
+    StepStarted {
+        /// The step, from 1; `max_steps` + 1 for the last call for an answer.
+        step: u32,
+    },
+    /// The model replied.
+    #[serde(rename = "model.replied")]
+    ModelReplied {
+        /// The step.
+        step: u32,
+        /// The reply's text without the program and without structured calls.
+        thought: String,
+        /// What a reasoning model thought aloud.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reasoning: Option<String>,
+        /// Tokens.
+        usage: Usage,
+        /// Time.
+        timing: Timing,
+    },
+    /// A program is being run.
+    #[serde(rename = "code.started")]
+    CodeStarted {
+        /// The step.
+        step: u32,
+        /// The program.
+        code: Arc<str>,
+    },
+    /// A tool call waits for a person's approval.
+    #[serde(rename = "tool.approval")]
+    ApprovalAsked {
+        /// The step.
+        step: u32,
+        /// The call's id within the step.
+        call: String,
+        /// The tool.
+        name: String,
+        /// The arguments.
+        arguments: Map<String, Value>,
+    },
+    /// A tool is being called.
+    #[serde(rename = "tool.called")]
+    ToolCalled {
+        /// The step.
+        step: u32,
+        /// The call's id within the step.
+        call: String,
+        /// The tool.
+        name: String,
+        /// The arguments.
+        arguments: Map<String, Value>,
+    },
+    /// A tool call is done.
+    #[serde(rename = "tool.returned")]
+    ToolReturned {
+        /// The step.
+        step: u32,
+        /// The call's id within the step.
+        call: String,
+        /// The tool.
+        name: String,
+        /// What it gave, as text, cut like an observation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
+        /// Why it gave nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Time.
+        timing: Timing,
+    },
+    /// The program ended.
+    #[serde(rename = "code.ended")]
+    CodeEnded {
+        /// The step.
+        step: u32,
+        /// What it printed, cut like an observation.
+        stdout: String,
+        /// The `repr` of its last value.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A step ended.
+    #[serde(rename = "step.ended")]
+    StepEnded {
+        /// The step.
+        step: u32,
+        /// What went wrong in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<StepError>,
+        /// Tokens of the step.
+        usage: Usage,
+        /// Time of the step.
+        timing: Timing,
+    },
+    /// The run ended.
+    #[serde(rename = "run.ended")]
+    RunEnded {
+        /// How.
+        status: RunStatus,
+        /// The answer; `null` if there is none.
+        answer: Value,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Tokens of the run.
+        usage: Usage,
+        /// Time of the run.
+        timing: Timing,
+    },
+}

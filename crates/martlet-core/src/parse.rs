@@ -1,0 +1,7 @@
+//! Reading replies: the program in a text, the tool calls in a text.
+
+mod calls;
+mod program;
+
+pub(crate) use calls::calls_in_text;
+pub(crate) use program::{Found, find_program};

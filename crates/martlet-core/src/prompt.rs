@@ -1,0 +1,193 @@
+//! Prompts: Jinja templates, Martlet's own and the user's.
+//!
+//! A template of the user replaces Martlet's of the same purpose. It can also extend it:
+//! `{% extends "code/full" %}{% block rules %}{{ super() }} - Answer in French.{% endblock %}`. The names are
+//! `code/full`, `code/compact`, `tools/native`, `tools/text` and `last_call`; the blocks of a system prompt
+//! are `role`, `tools`, `examples`, `rules` and `instructions`.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::agent::{AgentSettings, Strategy};
+use crate::schema::type_name;
+use crate::tool::ToolSpec;
+
+const TEMPLATES: [(&str, &str); 5] = [
+    ("code/full", include_str!("prompt/code_full.j2")),
+    ("code/compact", include_str!("prompt/code_compact.j2")),
+    ("tools/native", include_str!("prompt/tools_native.j2")),
+    ("tools/text", include_str!("prompt/tools_text.j2")),
+    ("last_call", include_str!("prompt/last_call.j2")),
+];
+
+/// Templates that take the place of Martlet's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompts {
+    /// The system prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// What the model is told when the steps are used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_call: Option<String>,
+}
+
+impl Prompts {
+    pub(crate) fn system(&self, agent: &AgentSettings, tools: &[ToolSpec]) -> Result<String, PromptError> {
+        let default = match (agent.strategy, agent.profile) {
+            (Strategy::Code, profile) if profile.small => "code/compact",
+            (Strategy::Code, _) => "code/full",
+            (Strategy::ToolCalling, profile) if profile.native_tools => "tools/native",
+            (Strategy::ToolCalling, _) => "tools/text",
+        };
+        let described: Vec<Value> = tools.iter().map(describe).collect();
+        render(
+            self.system.as_deref(),
+            default,
+            json!({
+                "name": agent.name,
+                "description": agent.description,
+                "instructions": agent.instructions,
+                "tools": described,
+                "modules": agent.code.modules,
+                "notes": agent.code.notes,
+                "answer_schema": agent.answer_schema.as_ref().map(Value::to_string),
+            }),
+        )
+    }
+
+    pub(crate) fn last_call(&self, task: &str) -> Result<String, PromptError> {
+        render(self.last_call.as_deref(), "last_call", json!({ "task": task }))
+    }
+}
+
+fn render(custom: Option<&str>, default: &str, context: Value) -> Result<String, PromptError> {
+    let failed = |error: minijinja::Error| PromptError {
+        template: custom.map_or_else(|| default.to_owned(), |_| format!("replacing {default}")),
+        problem: error.to_string(),
+    };
+    let context = minijinja::Value::from(Serde(context));
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+        .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?);
+    environment.set_fuel(Some(1_000_000));
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source).map_err(failed)?;
+    }
+    let rendered = match custom {
+        Some(source) => environment.render_str(source, context),
+        None => environment.get_template(default).and_then(|template| template.render(context)),
+    };
+    rendered.map(|text| text.trim().to_owned()).map_err(failed)
+}
+
+/// A tool as the templates see it.
+fn describe(tool: &ToolSpec) -> Value {
+    json!({
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "returns": tool.returns,
+        "example": tool.example.as_ref().map(python_literal),
+        "signature": python_signature(tool),
+        "arguments": argument_docs(tool),
+    })
+}
+
+/// The tool as the head of a Python function: `temperature(city: str, unit: str = None) -> float`.
+fn python_signature(tool: &ToolSpec) -> String {
+    let required: Vec<&str> = required(tool).collect();
+    let parameters: Vec<String> = properties(tool)
+        .map(|(name, schema)| {
+            let default = if required.contains(&name.as_str()) {
+                String::new()
+            } else {
+                format!(" = {}", schema.get("default").map_or_else(|| "None".into(), python_literal))
+            };
+            format!("{name}: {}{default}", python_type(schema))
+        })
+        .collect();
+    let returns =
+        tool.returns.as_ref().map(|schema| format!(" -> {}", python_type(schema))).unwrap_or_default();
+    format!("{}({}){returns}", tool.name, parameters.join(", "))
+}
+
+fn required(tool: &ToolSpec) -> impl Iterator<Item = &str> {
+    tool.parameters.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn properties(tool: &ToolSpec) -> impl Iterator<Item = (&String, &Value)> {
+    tool.parameters.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// One line for each argument that has something to say: `city: City name.`
+fn argument_docs(tool: &ToolSpec) -> Vec<String> {
+    properties(tool)
+        .filter_map(|(name, schema)| {
+            let text = schema.get("description").and_then(Value::as_str);
+            let choices = schema.get("enum").map(|_| type_name(schema));
+            let doc: Vec<&str> = text.into_iter().chain(choices.as_deref()).collect();
+            if doc.is_empty() { None } else { Some(format!("{name}: {}", doc.join("; "))) }
+        })
+        .collect()
+}
+
+fn python_type(schema: &Value) -> String {
+    let name = |kind: &str| match kind {
+        "string" => "str".to_owned(),
+        "integer" => "int".to_owned(),
+        "number" => "float".to_owned(),
+        "boolean" => "bool".to_owned(),
+        "array" => match schema.get("items") {
+            Some(items) => format!("list[{}]", python_type(items)),
+            None => "list".to_owned(),
+        },
+        "object" => "dict".to_owned(),
+        "null" => "None".to_owned(),
+        _ => "Any".to_owned(),
+    };
+    match schema.get("type") {
+        Some(Value::String(kind)) => name(kind),
+        Some(Value::Array(kinds)) => {
+            kinds.iter().filter_map(Value::as_str).map(name).collect::<Vec<_>>().join(" | ")
+        }
+        _ => "Any".to_owned(),
+    }
+}
+
+/// A JSON value as Python writes it.
+fn python_literal(value: &Value) -> String {
+    match value {
+        Value::Null => "None".into(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => {
+            format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(python_literal).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(entries) => {
+            let entries: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| {
+                    format!("{}: {}", python_literal(&Value::String(key.clone())), python_literal(value))
+                })
+                .collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+/// A template that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the prompt template ({template}) cannot be used: {problem}")]
+pub struct PromptError {
+    template: String,
+    problem: String,
+}

@@ -1,0 +1,749 @@
+//! The run: one task in progress, as a state machine.
+//!
+//! A run holds all that changes while an agent works. It asks for effects ([`Run::take_effects`]) and is told
+//! what came of them ([`Run::settle`]). Within a step, effects are numbered in the order in which they were
+//! asked for; the same settlements in the same order always give the same run, so a journal of settlements
+//! is all that is needed to bring a run back.
+
+mod code;
+mod tool_calling;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::agent::{AgentSpec, Strategy};
+use crate::code::CodeRequest;
+use crate::effect::{Decision, Effect, Outcome, Settlement, Timing};
+use crate::event::{EVENT_SCHEMA, Event, EventKind};
+use crate::id::{EffectId, RunId};
+use crate::message::{Blob, Message, Part, Role};
+use crate::model::{FinishReason, ModelFailure, ModelReply, ModelRequest, Usage};
+use crate::prompt::PromptError;
+use crate::step::{CallRecord, RunFailure, RunResult, RunStatus, Step, StepError};
+use crate::text::cut_middle;
+use crate::tool::{Arguments, FINAL_ANSWER, ToolCall, ToolFailure, ToolFailureKind, ToolOutput};
+use code::Coding;
+use tool_calling::Calling;
+
+/// What a run is to do.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    /// The task, in the user's words.
+    pub text: Arc<str>,
+    /// Images and files that come with it.
+    pub parts: Vec<Part>,
+    /// What was said before ([`RunResult::conversation`] of the last run).
+    pub history: Vec<Message>,
+    /// The Python session to go on with ([`RunResult::python`] of the last run).
+    pub python: Option<Blob>,
+    /// Steps, if not as many as the agent's limit says; at least 1.
+    pub max_steps: Option<u32>,
+    /// The time of the start, in milliseconds since 1970-01-01 UTC.
+    pub started_ms: u64,
+}
+
+impl Task {
+    /// A task of words alone.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Effects are open.
+    Running,
+    /// It ended; nothing can be settled any more.
+    Finished(RunStatus),
+}
+
+/// Why a run is stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody wants it.
+    Cancelled,
+    /// Its time is up.
+    TimedOut,
+}
+
+/// One task in progress.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    id: RunId,
+    agent: Arc<AgentSpec>,
+    task: Arc<str>,
+    max_steps: u32,
+    status: Status,
+    phase: Phase,
+    /// The memory: the system prompt, what was said before, the task, and what the steps added.
+    messages: Vec<Message>,
+    steps: Vec<Step>,
+    step: Step,
+    next_index: u32,
+    open: BTreeMap<u32, Open>,
+    abandoned: Vec<EffectId>,
+    python: Option<Blob>,
+    /// The model repeats itself: the next call is made at a higher temperature.
+    repeats: bool,
+    /// Replies without an action, one after the other.
+    idle_replies: u32,
+    output: Value,
+    failure: Option<RunFailure>,
+    usage: Usage,
+    timing: Timing,
+    events: Vec<Event>,
+    next_seq: u64,
+}
+
+/// An effect that is not settled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Open {
+    pending: Pending,
+    handed_out: bool,
+}
+
+/// What is open, with no more than is needed to write the effect again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Pending {
+    Model,
+    Tool { slot: usize },
+    Approve { slot: usize },
+    Code { request: CodeRequest },
+    Check,
+    OwnFinalAnswer,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Phase {
+    Thinking,
+    Calling(Calling),
+    Coding(Coding),
+    Answering { call_id: Option<String> },
+    Done,
+}
+
+impl Run {
+    /// Begins a run. Its first effect is a model call.
+    pub fn start(id: RunId, agent: Arc<AgentSpec>, task: Task) -> Self {
+        let mut messages = Vec::with_capacity(task.history.len() + 2);
+        messages.push(Message::system(agent.system_prompt().clone()));
+        messages.extend(task.history);
+        let mut parts = vec![Part::text(task.text.clone())];
+        parts.extend(task.parts);
+        messages.push(Message::new(Role::User, parts));
+        let max_steps = task.max_steps.unwrap_or(agent.limits.max_steps).max(1);
+        let mut run = Self {
+            id,
+            task: task.text.clone(),
+            max_steps,
+            status: Status::Running,
+            phase: Phase::Thinking,
+            messages,
+            steps: Vec::new(),
+            step: Step::default(),
+            next_index: 0,
+            open: BTreeMap::new(),
+            abandoned: Vec::new(),
+            python: task.python,
+            repeats: false,
+            idle_replies: 0,
+            output: Value::Null,
+            failure: None,
+            usage: Usage::default(),
+            timing: Timing { started_ms: task.started_ms, elapsed_us: 0 },
+            events: Vec::new(),
+            next_seq: 0,
+            agent,
+        };
+        run.emit(EventKind::RunStarted {
+            agent: run.agent.name.clone(),
+            strategy: run.agent.strategy,
+            task: task.text,
+        });
+        run.begin_step();
+        run
+    }
+
+    /// The run's name.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The agent.
+    pub fn agent(&self) -> &Arc<AgentSpec> {
+        &self.agent
+    }
+
+    /// Where the run stands.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The number of the current step, from 1.
+    pub fn step(&self) -> u32 {
+        self.step.number
+    }
+
+    /// The effects that have become possible since the last call. Each is handed out once; all of them may be
+    /// performed at the same time.
+    pub fn take_effects(&mut self) -> Vec<(EffectId, Effect)> {
+        let new: Vec<u32> =
+            self.open.iter().filter(|(_, open)| !open.handed_out).map(|(index, _)| *index).collect();
+        let mut effects = Vec::with_capacity(new.len());
+        for index in new {
+            if let Some(open) = self.open.get_mut(&index) {
+                open.handed_out = true;
+            }
+            let Some(open) = self.open.get(&index) else { continue };
+            let effect = match &open.pending {
+                Pending::Code { request } => Some(Effect::Code { request: request.clone() }),
+                Pending::Model => Some(Effect::Model { request: self.request() }),
+                Pending::Tool { slot } => {
+                    self.slot(*slot).map(|(name, arguments)| Effect::Tool { name, arguments })
+                }
+                Pending::Approve { slot } => {
+                    self.slot(*slot).map(|(name, arguments)| Effect::Approve { name, arguments })
+                }
+                Pending::Check => {
+                    Some(Effect::Check { answer: self.step.answer.clone().unwrap_or_default() })
+                }
+                Pending::OwnFinalAnswer => Some(Effect::Tool {
+                    name: FINAL_ANSWER.into(),
+                    arguments: self.own_final_answer_arguments(),
+                }),
+            };
+            effects.extend(effect.map(|effect| (self.effect_id(index), effect)));
+        }
+        effects
+    }
+
+    /// Makes [`Run::take_effects`] hand out all open effects again: for a run that was read back after the
+    /// one who performed them is gone.
+    pub fn hand_out_again(&mut self) {
+        for open in self.open.values_mut() {
+            open.handed_out = false;
+        }
+    }
+
+    /// Effects that nobody waits for any more since the last call: they are to be stopped, and their outcomes
+    /// are not to be settled.
+    pub fn take_abandoned(&mut self) -> Vec<EffectId> {
+        std::mem::take(&mut self.abandoned)
+    }
+
+    /// The events since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Settles one effect.
+    ///
+    /// # Errors
+    /// Nothing has changed then: the effect is unknown, was settled before, or the outcome is of another kind.
+    pub fn settle(&mut self, settlement: Settlement) -> Result<(), SettleError> {
+        let Settlement { id, outcome, timing } = settlement;
+        if matches!(self.status, Status::Finished(_)) {
+            return Err(SettleError::Finished);
+        }
+        if id.run != self.id {
+            return Err(SettleError::Unknown(id));
+        }
+        let open = match self.open.get(&id.index) {
+            Some(open) if id.step == self.step.number => open,
+            _ => {
+                let past =
+                    id.step < self.step.number || (id.step == self.step.number && id.index < self.next_index);
+                return Err(if past && id.step > 0 {
+                    SettleError::AlreadySettled(id)
+                } else {
+                    SettleError::Unknown(id)
+                });
+            }
+        };
+        let fits = matches!(
+            (&open.pending, &outcome),
+            (Pending::Model, Outcome::Model { .. })
+                | (Pending::Tool { .. } | Pending::OwnFinalAnswer, Outcome::Tool { .. })
+                | (Pending::Approve { .. }, Outcome::Approve { .. })
+                | (Pending::Code { .. }, Outcome::Code { .. })
+                | (Pending::Check, Outcome::Check { .. })
+        );
+        if !fits {
+            return Err(SettleError::Mismatch(id));
+        }
+        let Some(open) = self.open.remove(&id.index) else { return Err(SettleError::Unknown(id)) };
+        self.timing = self.timing.spanning(&timing);
+        self.step.timing = self.step.timing.spanning(&timing);
+        match (open.pending, outcome) {
+            (Pending::Model, Outcome::Model { result }) => self.model_replied(result, timing),
+            (Pending::Tool { slot }, Outcome::Tool { result }) => self.tool_returned(slot, result, timing),
+            (Pending::Approve { slot }, Outcome::Approve { decision }) => {
+                self.call_decided(slot, decision, timing)
+            }
+            (Pending::Code { .. }, Outcome::Code { result }) => self.code_returned(result),
+            (Pending::Check, Outcome::Check { problem }) => match problem {
+                None => self.accept(),
+                Some(problem) => self.reject(problem),
+            },
+            (Pending::OwnFinalAnswer, Outcome::Tool { result }) => match result {
+                Ok(output) => self.answer_given(output.to_value()),
+                Err(failure) => self.reject(failure.message),
+            },
+            // Excluded above.
+            _ => return Err(SettleError::Mismatch(id)),
+        }
+        Ok(())
+    }
+
+    /// Ends the run from outside; open effects are abandoned. Does nothing if it has ended.
+    pub fn stop(&mut self, reason: StopReason, at_ms: u64) {
+        if matches!(self.status, Status::Finished(_)) {
+            return;
+        }
+        self.timing = self.timing.spanning(&Timing { started_ms: at_ms, elapsed_us: 0 });
+        self.finish(match reason {
+            StopReason::Cancelled => RunStatus::Cancelled,
+            StopReason::TimedOut => RunStatus::TimedOut,
+        });
+    }
+
+    /// The result, if the run has ended.
+    pub fn result(&self) -> Option<RunResult> {
+        let Status::Finished(status) = self.status else { return None };
+        Some(RunResult {
+            run: self.id.clone(),
+            status,
+            output: self.output.clone(),
+            failure: self.failure.clone(),
+            task: self.task.clone(),
+            steps: self.steps.clone(),
+            usage: self.usage,
+            timing: self.timing,
+            conversation: self.messages.iter().skip(1).cloned().collect(),
+            python: self.python.clone(),
+        })
+    }
+
+    /// Like [`Run::result`], without copying.
+    pub fn into_result(self) -> Option<RunResult> {
+        let Status::Finished(status) = self.status else { return None };
+        let mut conversation = self.messages;
+        conversation.drain(..1);
+        Some(RunResult {
+            run: self.id,
+            status,
+            output: self.output,
+            failure: self.failure,
+            task: self.task,
+            steps: self.steps,
+            usage: self.usage,
+            timing: self.timing,
+            conversation,
+            python: self.python,
+        })
+    }
+
+    // --- steps -------------------------------------------------------------------------------------------
+
+    fn begin_step(&mut self) {
+        let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if self.agent.limits.max_tokens.is_some_and(|limit| self.usage.total() >= limit) {
+            return self.finish(RunStatus::TokenLimit);
+        }
+        self.step = Step { number, last_call: number > self.max_steps, ..Step::default() };
+        self.next_index = 0;
+        if self.step.last_call {
+            match self.agent.prompts.last_call(&self.task) {
+                Ok(text) => self.messages.push(Message::user(text)),
+                Err(error) => return self.fail(prompt_failure(&error), RunStatus::StepLimit),
+            }
+        }
+        self.phase = Phase::Thinking;
+        self.emit(EventKind::StepStarted { step: number });
+        self.ask_for(Pending::Model);
+    }
+
+    /// Ends the step with what the model is shown of it, and begins the next one.
+    fn end_step(&mut self, observations: Vec<Message>, error: Option<StepError>) {
+        if let Some(last) = observations.last() {
+            let shown = observations.iter().map(Message::joined_text).collect::<Vec<_>>().join("\n");
+            self.step.observation =
+                Some(if observations.len() == 1 { last.joined_text().into() } else { shown.into() });
+        }
+        self.messages.extend(observations);
+        self.step.error = error;
+        self.close_step();
+        self.begin_step();
+    }
+
+    fn close_step(&mut self) {
+        self.emit(EventKind::StepEnded {
+            step: self.step.number,
+            error: self.step.error.clone(),
+            usage: self.step.usage,
+            timing: self.step.timing,
+        });
+        self.abandon_open();
+        self.steps.push(std::mem::take(&mut self.step));
+    }
+
+    fn model_replied(&mut self, result: Result<ModelReply, ModelFailure>, timing: Timing) {
+        let reply = match result {
+            Ok(reply) => reply,
+            Err(failure) => {
+                let status = if self.step.last_call { RunStatus::StepLimit } else { RunStatus::Failed };
+                return self.fail(RunFailure::Model(failure), status);
+            }
+        };
+        self.usage += reply.usage;
+        self.step.usage += reply.usage;
+        if self.step.last_call {
+            return self.last_call_answered(reply, timing);
+        }
+        match self.agent.strategy {
+            Strategy::Code => self.code_replied(reply, timing),
+            Strategy::ToolCalling => self.calls_replied(reply, timing),
+        }
+    }
+
+    fn last_call_answered(&mut self, reply: ModelReply, timing: Timing) {
+        self.step.thought = reply.text.trim().to_owned();
+        self.reply_event(&reply, timing);
+        self.messages.push(Message::assistant(reply.text.trim()));
+        self.output = self.text_answer(&reply.text);
+        self.step.answer = Some(self.output.clone());
+        self.step.reply = Some(reply);
+        self.close_step();
+        self.finish(RunStatus::StepLimit);
+    }
+
+    fn reply_event(&mut self, reply: &ModelReply, timing: Timing) {
+        self.emit(EventKind::ModelReplied {
+            step: self.step.number,
+            thought: self.step.thought.clone(),
+            reasoning: reply.reasoning.clone(),
+            usage: reply.usage,
+            timing,
+        });
+    }
+
+    /// An answer written as text: the JSON in it, where the agent's answer has a schema.
+    fn text_answer(&self, text: &str) -> Value {
+        let text = text.trim();
+        let parsed = self.agent.answer_schema.as_ref().and_then(|_| serde_json::from_str(text).ok());
+        parsed.unwrap_or_else(|| if text.is_empty() { Value::Null } else { Value::String(text.to_owned()) })
+    }
+
+    // --- the model -------------------------------------------------------------------------------------
+
+    fn request(&self) -> ModelRequest {
+        let agent = &self.agent;
+        let mut options = agent.options.clone();
+        if agent.profile.small && options.temperature.is_none() {
+            options.temperature = Some(0.0);
+        }
+        if self.repeats {
+            // The same question at temperature 0 gives the same wrong program again.
+            options.temperature = Some(options.temperature.unwrap_or_default().max(0.7));
+        }
+        let mut request =
+            ModelRequest { messages: self.messages.clone(), options, ..ModelRequest::default() };
+        if self.step.last_call {
+            return request;
+        }
+        match agent.strategy {
+            Strategy::Code => {
+                request.prefill = self.prefill();
+                if request.prefill.is_some() {
+                    request.stop.push("```".into());
+                }
+                request.stop.push("Observation:".into());
+            }
+            Strategy::ToolCalling if agent.profile.native_tools => {
+                request.tools = agent.offered_tools().clone()
+            }
+            Strategy::ToolCalling => {}
+        }
+        request
+    }
+
+    /// The text with which we begin the model's turn: small models stay in the form when it is begun for them.
+    fn prefill(&self) -> Option<Arc<str>> {
+        let profile = self.agent.profile;
+        (self.agent.strategy == Strategy::Code && profile.small && profile.prefill)
+            .then(|| "```python\n".into())
+    }
+
+    /// The reply holds no action, or none that can be read: tells the model, or takes a text as the answer.
+    fn idle_reply(&mut self, text: &str, advice: String) {
+        self.idle_replies += 1;
+        self.repeats = self.idle_replies > 0;
+        if self.idle_replies > 1 && !text.trim().is_empty() {
+            let answer = self.text_answer(text);
+            return self.answered(answer, None);
+        }
+        self.reply_error(advice);
+    }
+
+    fn reply_error(&mut self, message: String) {
+        let observation = Message::user(format!("Error: {message}"));
+        self.end_step(vec![observation], Some(StepError::Reply { message }));
+    }
+
+    // --- tool calls, whoever makes them ------------------------------------------------------------------
+
+    /// Records a call and asks for it; what is wrong with it is its result at once. Returns its slot.
+    fn call(&mut self, call: ToolCall) -> usize {
+        let slot = self.step.calls.len();
+        let checked = self.check_call(&call);
+        self.step.calls.push(CallRecord { call, result: None, timing: Timing::default() });
+        match checked {
+            Err(failure) => {
+                let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
+                self.record_result(slot, Err(failure), timing);
+            }
+            Ok(needs_approval) => {
+                let Some((name, arguments)) = self.slot(slot) else { return slot };
+                let (step, call) = (self.step.number, self.call_id(slot));
+                if needs_approval {
+                    self.emit(EventKind::ApprovalAsked { step, call, name, arguments });
+                    self.ask_for(Pending::Approve { slot });
+                } else {
+                    self.emit(EventKind::ToolCalled { step, call, name, arguments });
+                    self.ask_for(Pending::Tool { slot });
+                }
+            }
+        }
+        slot
+    }
+
+    /// Whether the call can be made, and whether a person has to approve it first.
+    fn check_call(&self, call: &ToolCall) -> Result<bool, ToolFailure> {
+        let Some(spec) = self.agent.tool(&call.name) else {
+            let known: Vec<&str> = self.agent.offered_tools().iter().map(|tool| tool.name.as_str()).collect();
+            return Err(ToolFailure::new(
+                ToolFailureKind::Unknown,
+                format!("there is no tool `{}`. The tools are: {}", call.name, known.join(", ")),
+            ));
+        };
+        match &call.arguments {
+            Arguments::Object(arguments) => spec
+                .validate(arguments)
+                .map_err(|error| ToolFailure::new(ToolFailureKind::Arguments, error.to_string()))?,
+            Arguments::Malformed(text) => {
+                return Err(ToolFailure::new(
+                    ToolFailureKind::Arguments,
+                    format!(
+                        "the arguments of `{}` are not a JSON object: {}",
+                        call.name,
+                        cut_middle(text, 200)
+                    ),
+                ));
+            }
+        }
+        Ok(spec.flags.needs_approval)
+    }
+
+    fn call_decided(&mut self, slot: usize, decision: Decision, timing: Timing) {
+        match decision {
+            Decision::Approved => {
+                if let Some((name, arguments)) = self.slot(slot) {
+                    let (step, call) = (self.step.number, self.call_id(slot));
+                    self.emit(EventKind::ToolCalled { step, call, name, arguments });
+                    self.ask_for(Pending::Tool { slot });
+                }
+            }
+            Decision::Denied { reason } => {
+                let message = format!("this call was refused: {reason}. Do not repeat it; go on without it.");
+                self.tool_returned(slot, Err(ToolFailure::new(ToolFailureKind::Denied, message)), timing);
+            }
+        }
+    }
+
+    fn tool_returned(&mut self, slot: usize, result: Result<ToolOutput, ToolFailure>, timing: Timing) {
+        self.record_result(slot, result, timing);
+        match &self.phase {
+            Phase::Calling(_) => self.calls_progressed(),
+            Phase::Coding(_) => self.code_call_settled(slot),
+            _ => {}
+        }
+    }
+
+    fn record_result(&mut self, slot: usize, result: Result<ToolOutput, ToolFailure>, timing: Timing) {
+        let limit = self.agent.limits.observation_chars;
+        let (output, error) = match &result {
+            Ok(output) => (Some(cut_middle(&output.to_text(), limit).into_owned()), None),
+            Err(failure) => (None, Some(failure.message.clone())),
+        };
+        let (step, call) = (self.step.number, self.call_id(slot));
+        let Some(record) = self.step.calls.get_mut(slot) else { return };
+        record.result = Some(result);
+        record.timing = timing;
+        let name = record.call.name.clone();
+        self.emit(EventKind::ToolReturned { step, call, name, output, error, timing });
+    }
+
+    fn slot(&self, slot: usize) -> Option<(String, Map<String, Value>)> {
+        let call = &self.step.calls.get(slot)?.call;
+        match &call.arguments {
+            Arguments::Object(arguments) => Some((call.name.clone(), arguments.clone())),
+            Arguments::Malformed(_) => None,
+        }
+    }
+
+    fn call_id(&self, slot: usize) -> String {
+        self.step.calls.get(slot).map(|record| record.call.id.clone()).unwrap_or_default()
+    }
+
+    // --- the answer ------------------------------------------------------------------------------------
+
+    /// The model gave an answer; `call_id` is the structured call that gave it.
+    fn answered(&mut self, answer: Value, call_id: Option<String>) {
+        self.phase = Phase::Answering { call_id };
+        self.abandon_open();
+        self.step.answer = Some(answer);
+        if self.agent.has_own_final_answer() {
+            self.ask_for(Pending::OwnFinalAnswer);
+        } else {
+            self.answer_given(self.step.answer.clone().unwrap_or_default());
+        }
+    }
+
+    fn answer_given(&mut self, answer: Value) {
+        let problem =
+            self.agent.answer_schema.as_ref().and_then(|schema| crate::schema::check(schema, &answer).err());
+        self.step.answer = Some(answer);
+        match problem {
+            Some(problem) => self.reject(problem),
+            None if self.agent.answer_checks => self.ask_for(Pending::Check),
+            None => self.accept(),
+        }
+    }
+
+    fn accept(&mut self) {
+        self.output = self.step.answer.clone().unwrap_or_default();
+        if let Phase::Answering { call_id: Some(call_id) } = &self.phase {
+            // A structured call must not stay without a result if the conversation goes on.
+            self.messages.push(Message::tool(call_id.clone(), vec![Part::text("The answer was given.")]));
+        }
+        self.close_step();
+        self.finish(RunStatus::Succeeded);
+    }
+
+    fn reject(&mut self, problem: String) {
+        let text = format!(
+            "The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
+        );
+        let observation = match &self.phase {
+            Phase::Answering { call_id: Some(call_id) } => {
+                Message::tool(call_id.clone(), vec![Part::text(text)])
+            }
+            _ => Message::user(text),
+        };
+        self.end_step(vec![observation], Some(StepError::Answer { problem }));
+    }
+
+    /// The host's own `final_answer` takes the answer as its first argument, or by its arguments' names where
+    /// the answer is an object that has them.
+    fn own_final_answer_arguments(&self) -> Map<String, Value> {
+        let answer = self.step.answer.clone().unwrap_or_default();
+        let Some(spec) = self.agent.tool(FINAL_ANSWER) else { return Map::new() };
+        if let Value::Object(object) = &answer
+            && spec.validate(object).is_ok()
+        {
+            return object.clone();
+        }
+        let name = spec.parameter_names().next().unwrap_or("answer").to_owned();
+        Map::from_iter([(name, answer)])
+    }
+
+    // --- the end ---------------------------------------------------------------------------------------
+
+    fn fail(&mut self, failure: RunFailure, status: RunStatus) {
+        self.failure = Some(failure);
+        self.close_step();
+        self.finish(status);
+    }
+
+    fn finish(&mut self, status: RunStatus) {
+        self.abandon_open();
+        if self.step.number > 0 {
+            // A step that was stopped on its way is kept as far as it came.
+            self.steps.push(std::mem::take(&mut self.step));
+        }
+        self.phase = Phase::Done;
+        self.status = Status::Finished(status);
+        self.emit(EventKind::RunEnded {
+            status,
+            answer: self.output.clone(),
+            error: self.failure.as_ref().map(ToString::to_string),
+            usage: self.usage,
+            timing: self.timing,
+        });
+    }
+
+    // --- bookkeeping -----------------------------------------------------------------------------------
+
+    fn ask_for(&mut self, pending: Pending) {
+        let index = self.next_index;
+        self.next_index += 1;
+        self.open.insert(index, Open { pending, handed_out: false });
+    }
+
+    fn abandon_open(&mut self) {
+        for (index, open) in std::mem::take(&mut self.open) {
+            if open.handed_out {
+                self.abandoned.push(self.effect_id(index));
+            }
+        }
+    }
+
+    fn effect_id(&self, index: u32) -> EffectId {
+        EffectId { run: self.id.clone(), step: self.step.number, index }
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        let event = Event {
+            schema: EVENT_SCHEMA,
+            seq: self.next_seq,
+            run: self.id.clone(),
+            at_ms: self.timing.ended_ms(),
+            kind,
+        };
+        self.next_seq += 1;
+        self.events.push(event);
+    }
+}
+
+fn prompt_failure(error: &PromptError) -> RunFailure {
+    RunFailure::Host { message: error.to_string() }
+}
+
+/// Whether a reply ended before the model was done.
+fn was_cut(reply: &ModelReply) -> bool {
+    reply.finish == FinishReason::Length
+}
+
+/// Why an outcome was not settled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// The run has ended.
+    #[error("the run has ended")]
+    Finished,
+    /// The run never asked for this effect.
+    #[error("the run did not ask for effect {0}")]
+    Unknown(EffectId),
+    /// The effect is settled or abandoned.
+    #[error("effect {0} is settled already")]
+    AlreadySettled(EffectId),
+    /// The outcome is of another kind than the effect.
+    #[error("the outcome does not fit effect {0}")]
+    Mismatch(EffectId),
+}

@@ -1,0 +1,60 @@
+//! The system prompts, whole, as models get them.
+
+use martlet_core::{AgentSettings, AgentSpec, CodeSettings, ModelProfile, Prompts, Strategy};
+use serde_json::json;
+
+use crate::support::settings;
+
+fn prompt(settings: AgentSettings) -> String {
+    AgentSpec::new(settings).unwrap().system_prompt().to_string()
+}
+
+fn with_code(mut agent: AgentSettings) -> AgentSettings {
+    agent.code = CodeSettings {
+        modules: vec!["math".into(), "json".into()],
+        notes: "- There are no generators.".into(),
+        ..CodeSettings::default()
+    };
+    agent.instructions = Some("Answer in French.".into());
+    agent
+}
+
+#[test]
+fn code_full() {
+    insta::assert_snapshot!(prompt(with_code(settings(Strategy::Code))));
+}
+
+#[test]
+fn code_compact() {
+    let mut agent = with_code(settings(Strategy::Code));
+    agent.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    insta::assert_snapshot!(prompt(agent));
+}
+
+#[test]
+fn tools_native() {
+    let mut agent = settings(Strategy::ToolCalling);
+    agent.answer_schema = Some(json!({"type": "integer"}));
+    insta::assert_snapshot!(prompt(agent));
+}
+
+#[test]
+fn tools_text() {
+    let mut agent = settings(Strategy::ToolCalling);
+    agent.profile.native_tools = false;
+    insta::assert_snapshot!(prompt(agent));
+}
+
+#[test]
+fn a_template_can_replace_and_extend() {
+    let mut agent = settings(Strategy::Code);
+    agent.prompts = Prompts { system: Some("You are {{ name }}.".into()), ..Prompts::default() };
+    assert_eq!(prompt(agent.clone()), "You are agent.");
+    agent.prompts.system =
+        Some("{% extends 'code/compact' %}{% block rules %}{{ super() }}- Be brief.{% endblock %}".into());
+    let text = prompt(agent.clone());
+    assert!(text.contains("Never invent data") && text.contains("- Be brief."), "{text}");
+    agent.prompts.system = Some("{{ nonsense }}".into());
+    let error = AgentSpec::new(agent).unwrap_err().to_string();
+    assert!(error.contains("prompt template"), "{error}");
+}

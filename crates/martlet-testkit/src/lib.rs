@@ -1,1 +1,23 @@
-//! A fake OpenAI-compatible server and a scripted model, for tests of Martlet agents.
+//! For tests and benchmarks of agents: models that do what they are told.
+//!
+//! - [`FakeServer`] speaks OpenAI's chat completions over HTTP, with every fault that a server can have. It
+//!   also serves load tests: ten thousand requests at once cost it little.
+//! - [`ScriptedModel`] is a [`Model`](martlet_model::Model) without any network.
+//!
+//! ```
+//! use martlet_testkit::{FakeServer, Reply};
+//!
+//! let server = FakeServer::with_replies([Reply::status(503, "busy"), Reply::text("Hello!")]);
+//! let model = martlet_model::OpenAiCompatible::new(server.base_url(), "any").build();
+//! # let _ = model;
+//! ```
+
+mod captured;
+mod reply;
+mod scripted;
+mod server;
+
+pub use captured::CapturedRequest;
+pub use reply::{Reply, chunk, sse};
+pub use scripted::{ScriptedModel, ScriptedReply};
+pub use server::{Counters, FakeServer, FakeServerBuilder};

@@ -1,0 +1,73 @@
+//! What a session is opened with.
+
+use std::sync::Arc;
+
+use martlet_core::code::CodeLimits;
+use martlet_core::tool::ToolSpec;
+
+use crate::dialect;
+use crate::error::{ErrorKind, SandboxError};
+
+/// What the programs of a session may use, and how far they may go.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SessionOptions {
+    /// The tools that programs may call.
+    pub tools: Arc<[ToolSpec]>,
+    /// How far a program may go.
+    pub limits: CodeLimits,
+    /// Modules that programs may import besides [`available_modules`](crate::available_modules).
+    pub imports: Vec<String>,
+}
+
+impl SessionOptions {
+    /// Options with these tools, the default limits and no further modules.
+    pub fn new(tools: impl Into<Arc<[ToolSpec]>>) -> Self {
+        Self { tools: tools.into(), limits: CodeLimits::default(), imports: Vec::new() }
+    }
+
+    /// Sets how far a program may go.
+    pub fn limits(mut self, limits: CodeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Allows more modules.
+    ///
+    /// # Errors
+    /// Names the modules that do not exist here: allowing them would promise the model something that fails.
+    pub fn imports<T: Into<String>>(
+        mut self,
+        imports: impl IntoIterator<Item = T>,
+    ) -> Result<Self, SandboxError> {
+        self.imports = imports.into_iter().map(Into::into).collect();
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Whether every module in [`imports`](Self::imports) exists here.
+    ///
+    /// # Errors
+    /// As [`imports`](Self::imports).
+    pub fn check(&self) -> Result<(), SandboxError> {
+        let missing: Vec<&str> =
+            self.imports.iter().map(String::as_str).filter(|name| !exists(name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(SandboxError::new(
+            ErrorKind::Options,
+            format!(
+                "the Python sandbox has no module {}; leave it out of the allowed imports, or give the agent a \
+                 tool for what it is needed for",
+                missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            ),
+        ))
+    }
+}
+
+fn exists(name: &str) -> bool {
+    dialect::available_modules().contains(&name)
+        || monty::builtin_module_names().contains(&name)
+        || dialect::host_import(name).is_some()
+}

@@ -1,0 +1,116 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use martlet_core::RunId;
+use martlet_store::{Journal, JournalErrorKind, MemoryJournal};
+use proptest::prelude::*;
+
+fn run(name: &str) -> RunId {
+    RunId::new(name).unwrap()
+}
+
+#[test]
+fn an_unknown_run_has_no_records() {
+    let journal = MemoryJournal::new();
+    assert!(block_on(journal.read(&run("nobody"))).unwrap().is_empty());
+    assert!(journal.is_empty());
+}
+
+#[test]
+fn errors_say_what_happened() {
+    let journal = MemoryJournal::new();
+    let run = run("r1");
+    block_on(journal.append(&run, 0, Bytes::from_static(b"a"))).unwrap();
+    let conflict = block_on(journal.append(&run, 0, Bytes::from_static(b"a"))).unwrap_err();
+    assert_eq!(conflict.kind(), JournalErrorKind::Conflict);
+    assert!(conflict.to_string().contains("run r1 has a record 0 already (the next is 1)"), "{conflict}");
+    let gap = block_on(journal.append(&run, 2, Bytes::new())).unwrap_err();
+    assert_eq!(gap.kind(), JournalErrorKind::Gap);
+    assert_eq!(gap.to_string(), "record 2 of run r1 would leave a gap: the next is 1");
+    assert_eq!(block_on(journal.read(&run)).unwrap(), [Bytes::from_static(b"a")]);
+}
+
+#[test]
+fn a_future_that_is_never_polled_writes_nothing() {
+    let journal = MemoryJournal::new();
+    let run = run("r");
+    drop(journal.append(&run, 0, Bytes::new()));
+    assert!(journal.is_empty());
+}
+
+#[test]
+fn a_forgotten_run_starts_anew() {
+    let journal = MemoryJournal::new();
+    let run = run("r");
+    block_on(journal.append(&run, 0, Bytes::new())).unwrap();
+    assert!(journal.forget(&run));
+    assert!(!journal.forget(&run));
+    block_on(journal.append(&run, 0, Bytes::new())).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_writers_one_wins_each_record() {
+    const WRITERS: u8 = 8;
+    const RECORDS: u64 = 200;
+    let journal = Arc::new(MemoryJournal::new());
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let journal = journal.clone();
+        writers.spawn(async move {
+            let run = run("contested");
+            let mut won = Vec::new();
+            for seq in 0..RECORDS {
+                match journal.append(&run, seq, Bytes::from(vec![writer])).await {
+                    Ok(()) => won.push(seq),
+                    Err(error) => assert_eq!(error.kind(), JournalErrorKind::Conflict),
+                }
+                tokio::task::yield_now().await;
+            }
+            (writer, won)
+        });
+    }
+    let records = {
+        let mut owners: HashMap<u64, u8> = HashMap::new();
+        while let Some(joined) = writers.join_next().await {
+            let (writer, won) = joined.unwrap();
+            for seq in won {
+                assert_eq!(owners.insert(seq, writer), None, "two writers won record {seq}");
+            }
+        }
+        (0..RECORDS).map(|seq| Bytes::from(vec![owners[&seq]])).collect::<Vec<_>>()
+    };
+    assert_eq!(journal.read(&run("contested")).await.unwrap(), records);
+}
+
+proptest! {
+    /// Any sequence of appends to a few runs gives what a list per run would give.
+    #[test]
+    fn a_journal_is_a_list_for_each_run(
+        appends in proptest::collection::vec((0_u8..3, 0_u64..6, any::<[u8; 2]>()), 0..60),
+    ) {
+        let journal = MemoryJournal::new();
+        let mut model: HashMap<u8, Vec<Bytes>> = HashMap::new();
+        for (number, seq, record) in appends {
+            let record = Bytes::copy_from_slice(&record);
+            let list = model.entry(number).or_default();
+            let next = list.len() as u64;
+            let result = block_on(journal.append(&run(&format!("run-{number}")), seq, record.clone()));
+            match result.map_err(|error| error.kind()) {
+                Ok(()) => {
+                    prop_assert_eq!(seq, next);
+                    list.push(record);
+                }
+                Err(JournalErrorKind::Conflict) => prop_assert!(seq < next),
+                Err(kind) => {
+                    prop_assert_eq!(kind, JournalErrorKind::Gap);
+                    prop_assert!(seq > next);
+                }
+            }
+        }
+        for (number, list) in model {
+            prop_assert_eq!(block_on(journal.read(&run(&format!("run-{number}")))).unwrap(), list);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What every journal promises.
+
+mod contract;

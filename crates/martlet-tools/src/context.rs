@@ -1,0 +1,56 @@
+//! What a tool may know of the call that it serves.
+
+use std::sync::Arc;
+
+use martlet_core::{EffectId, RunId};
+
+/// What a tool may know of the call that it serves. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ToolContext {
+    run_id: RunId,
+    idempotency_key: Arc<str>,
+    user: Option<Arc<str>>,
+}
+
+impl ToolContext {
+    /// The context of a call that belongs to `run_id`; drivers make one for each call.
+    ///
+    /// `idempotency_key` must stay the same when the call is repeated after a crash, and differ between calls.
+    pub fn new(run_id: RunId, idempotency_key: impl Into<Arc<str>>) -> Self {
+        Self { run_id, idempotency_key: idempotency_key.into(), user: None }
+    }
+
+    /// The context of a call that is an effect of its own: the effect's id is the idempotency key.
+    pub fn for_effect(effect: &EffectId) -> Self {
+        Self::new(effect.run.clone(), effect.to_string())
+    }
+
+    /// A context to try a tool with, in tests and at a prompt: the run is called `trial`.
+    pub fn trial() -> Self {
+        // An id of fixed digits cannot be invalid, so that nothing here can fail.
+        let run_id = RunId::new("trial").unwrap_or_else(|_| RunId::from_bits(0));
+        Self::new(run_id, "trial/1/0")
+    }
+
+    /// Sets the user on whose behalf the run acts.
+    pub fn with_user(mut self, user: impl Into<Arc<str>>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The run that asked.
+    pub fn run_id(&self) -> &RunId {
+        &self.run_id
+    }
+
+    /// The name of this call: it is the same when the call is repeated after a crash. Pass it on to services
+    /// that recognise a repeated request by such a key, and set the `idempotent` flag of the tool.
+    pub fn idempotency_key(&self) -> &str {
+        &self.idempotency_key
+    }
+
+    /// The user on whose behalf the run acts, if the caller named one.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+}

@@ -1,0 +1,101 @@
+//! Names of tools: which are valid, and which one was meant.
+
+/// Python's keywords: a tool of such a name could not be called from code.
+const KEYWORDS: [&str; 35] = [
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def",
+    "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is",
+    "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
+];
+
+/// Providers refuse longer names.
+const MAX_LENGTH: usize = 64;
+
+/// Says what is wrong with the name of a tool.
+pub(crate) fn check(name: &str) -> Result<(), String> {
+    let letters = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if name.is_empty() || !letters || name.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err("use letters, digits and `_`, and no digit at the start".into());
+    }
+    if name.len() > MAX_LENGTH {
+        return Err(format!("use at most {MAX_LENGTH} characters"));
+    }
+    if KEYWORDS.contains(&name) {
+        return Err("it is a keyword of Python, so that code could not call it".into());
+    }
+    Ok(())
+}
+
+/// The name among `known` that was probably meant by `wanted`, if one is near enough.
+pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = normal(wanted);
+    // A third of the letters may be wrong; with more the guess would mislead.
+    let limit = (wanted.chars().count() / 3).max(1);
+    known
+        .map(|name| (distance(&wanted, &normal(name)), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Models mix up `webSearch`, `web-search` and `web_search`, and put the name of a module in front.
+fn normal(name: &str) -> String {
+    let name = name.rsplit(['.', ':', '/']).next().unwrap_or(name);
+    name.chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .take(MAX_LENGTH)
+        .collect()
+}
+
+/// How many letters have to be added, dropped or replaced to turn one text into the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        let mut next = vec![before];
+        for (right, above) in b.iter().zip(row.iter().skip(1)) {
+            let replaced = diagonal + usize::from(left != *right);
+            before = replaced.min(above + 1).min(before + 1);
+            diagonal = *above;
+            next.push(before);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_python_can_call() {
+        for name in ["search", "_x", "web_search2", "match"] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+        for name in ["", "2x", "web-search", "a b", "größe", "lambda", "None", &"x".repeat(65)] {
+            assert!(check(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn distances_are_right() {
+        for (a, b, expected) in
+            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(distance(b, a), expected, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn the_name_that_was_meant_is_found() {
+        let known = || ["web_search", "visit_page", "final_answer"].into_iter();
+        assert_eq!(nearest("webSearch", known()), Some("web_search"));
+        assert_eq!(nearest("tools.web-serch", known()), Some("web_search"));
+        assert_eq!(nearest("finalanswer", known()), Some("final_answer"));
+        assert_eq!(nearest("calculator", known()), None);
+    }
+}

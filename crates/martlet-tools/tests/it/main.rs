@@ -1,0 +1,3 @@
+//! Tools and the toolbox through the public surface.
+
+mod toolbox;

@@ -1,1 +1,59 @@
-//! A runtime for LLM agents that never block.
+//! Martlet: a runtime for LLM agents that never block.
+//!
+//! An [`Agent`] is a value: instructions, a model, tools, limits. It is cheap to clone and serves any number of
+//! runs at the same time. A run is one future; dropping it cancels everything that it started.
+//!
+//! ```
+//! use martlet::{Agent, ToolError, tool};
+//! # use martlet_testkit::ScriptedModel;
+//!
+//! /// Current temperature of a city, in °C.
+//! #[tool]
+//! async fn temperature(/** City name. */ city: String) -> Result<f64, ToolError> {
+//!     Ok(if city == "Oslo" { 4.0 } else { 19.5 })
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let model = ScriptedModel::new(["```python\nfinal_answer(temperature('Oslo'))\n```"]);
+//! let agent = Agent::code(model).tool(temperature).build()?;
+//! let result = agent.run("How warm is it in Oslo?").await?;
+//! assert_eq!(result.output, 4.0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crates underneath are re-exported: [`core`] (the run as a state machine), [`model`], [`tools`],
+//! [`sandbox`] and [`store`].
+
+mod agent;
+mod approve;
+mod driver;
+mod error;
+mod handle;
+mod observe;
+mod record;
+mod request;
+mod session;
+
+pub use martlet_core as core;
+pub use martlet_model as model;
+pub use martlet_sandbox as sandbox;
+pub use martlet_store as store;
+pub use martlet_tools as tools;
+
+pub use agent::{Agent, AgentBuilder};
+pub use approve::{Approver, DenyAll};
+pub use error::{AgentError, RunError};
+pub use handle::RunHandle;
+pub use martlet_core::{
+    AgentSpec, Decision, Event, EventKind, Message, ModelOptions, ModelProfile, Part, Prompts, Role, RunId,
+    RunResult, RunStatus, Step, Strategy, Task, ToolSpec, Usage, replay::replay,
+};
+pub use martlet_macros::tool;
+pub use martlet_model::{Model, OpenAiCompatible, SharedModel};
+pub use martlet_tools::{Tool, ToolContext, ToolError, Toolbox};
+pub use observe::{Observer, Update};
+pub use record::JournalRecord;
+pub use request::RunRequest;
+pub use session::Session;

@@ -1,0 +1,60 @@
+//! What can go wrong for the caller.
+
+use martlet_core::{RunFailure, RunResult, SpecError};
+use martlet_store::JournalError;
+use martlet_tools::ToolboxError;
+
+/// Why an agent could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The settings contradict each other or a template fails.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A tool cannot be added.
+    #[error(transparent)]
+    Tool(#[from] ToolboxError),
+    /// Python cannot be set up as asked.
+    #[error(transparent)]
+    Sandbox(#[from] martlet_sandbox::SandboxError),
+}
+
+/// Why a run has no result of its own. Mistakes that the model can mend are no reason: the model is told of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The model could not be reached, or the machine could not perform an effect.
+    #[error("the run failed: {failure}")]
+    Failed {
+        /// Why.
+        #[source]
+        failure: RunFailure,
+        /// The run as far as it came.
+        result: Box<RunResult>,
+    },
+    /// The run could not be recorded, so it was not continued.
+    #[error("the run could not be recorded: {0}")]
+    Journal(#[from] JournalError),
+    /// The journal holds no such run, or one that cannot be read.
+    #[error("the run cannot be resumed: {0}")]
+    Resume(String),
+    /// [`RunRequest::blocking`](crate::RunRequest::blocking) was called from async code.
+    #[error("`blocking` was called from async code, where it would stop the thread: use `.await` there")]
+    BlockingInAsync,
+    /// No runtime could be started for [`RunRequest::blocking`](crate::RunRequest::blocking).
+    #[error("no runtime could be started: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// The task that drove the run is gone: its runtime was shut down, or a model or tool panicked in it.
+    #[error("the task that drove the run ended early: its runtime was shut down, or a model panicked")]
+    DriverGone,
+}
+
+impl RunError {
+    /// The run as far as it came, if there is something.
+    pub fn result(&self) -> Option<&RunResult> {
+        match self {
+            Self::Failed { result, .. } => Some(result),
+            _ => None,
+        }
+    }
+}

@@ -40,7 +40,8 @@ use proc_macro::TokenStream;
 ///
 /// Its name stands for the tool: `.tool(forecast)`. The function itself is called as `forecast::call_directly(…)`,
 /// by tests for example, without JSON and without the checks of the toolbox. The attribute therefore also makes a
-/// type of the function's name; a module beside it cannot have that name.
+/// type of the function's name; a module beside it cannot have that name. To call the tool with JSON, use a toolbox, or
+/// write `Tool::call(&forecast, …)`: `forecast.call(…)` is a name that Rust wants for functions themselves.
 ///
 /// An `async fn` runs as a part of the run that called it. A plain `fn` runs on the pool for blocking work.
 /// It cannot be stopped there: a call that is cancelled or takes too long is only no longer waited for.

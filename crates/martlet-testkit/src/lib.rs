@@ -21,3 +21,8 @@ pub use captured::CapturedRequest;
 pub use reply::{Reply, chunk, sse};
 pub use scripted::{ScriptedModel, ScriptedReply};
 pub use server::{Counters, FakeServer, FakeServerBuilder};
+
+/// The page of the book about models: its examples are compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/models.md")]
+struct ModelsPage;

@@ -45,7 +45,7 @@ type Respond = dyn Fn(&CapturedRequest) -> Reply + Send + Sync;
 
 pub(crate) enum Behaviour {
     /// One answer for everything, written ahead.
-    Constant { reply: Reply, prepared: Option<Prepared> },
+    Constant { reply: Box<Reply>, prepared: Option<Prepared> },
     /// Answers in order.
     Script(Mutex<VecDeque<Reply>>),
     /// A function of the request.
@@ -150,7 +150,7 @@ impl FakeServer {
             }),
             _ => None,
         };
-        FakeServerBuilder::new(Behaviour::Constant { reply, prepared })
+        FakeServerBuilder::new(Behaviour::Constant { reply: Box::new(reply), prepared })
     }
 
     /// The base URL for clients, ending in `/v1`.

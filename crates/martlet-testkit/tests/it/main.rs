@@ -1,0 +1,6 @@
+//! The fakes themselves.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod scripted;
+mod server;

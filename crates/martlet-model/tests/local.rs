@@ -122,7 +122,9 @@ async fn dropping_a_request_stops_it() {
     // A model of its own, so that nobody else's request is waited for.
     let model = LocalModel::from_catalog(find("local/tiny").unwrap(), weights().await);
     let (sender, mut first_piece) = tokio::sync::mpsc::channel(1);
-    let sink = DeltaSink::new(move |_| drop(sender.try_send(())));
+    let sink = DeltaSink::new(move |_| {
+        let _ = sender.try_send(());
+    });
     let mut endless = request("Write a very long story.", 4000);
     endless.options.extra.insert("repeat_penalty".into(), 1.3.into());
     tokio::select! {

@@ -184,3 +184,81 @@ fn failed(error: candle_core::Error) -> ModelError {
     )
     .with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use martlet_core::{Message, ModelOptions};
+
+    use super::super::tiny;
+    use super::*;
+
+    fn engine(cache: usize) -> Engine {
+        let file = tiny::weights();
+        let limits = Limits { context: 2048, cache };
+        Engine::load("tiny".into(), file.path(), limits, &AtomicBool::new(false)).unwrap()
+    }
+
+    fn request(texts: &[&str]) -> ModelRequest {
+        ModelRequest {
+            messages: texts.iter().map(|text| Message::user(*text)).collect(),
+            options: ModelOptions { max_tokens: Some(20), ..ModelOptions::default() },
+            ..ModelRequest::default()
+        }
+    }
+
+    fn answer(engine: &mut Engine, request: &ModelRequest) -> ModelReply {
+        engine.answer(request, &AtomicBool::new(false), &mut |_| {}).unwrap().unwrap()
+    }
+
+    #[test]
+    fn reading_in_pieces_and_at_once_give_the_same_scores() {
+        let engine = engine(0);
+        let tokens: Vec<u32> = (0..600).map(|at| at * 7 % 256).collect();
+        let scores = |pieces: &[usize]| {
+            let (mut cache, mut from, mut last) = (KvCache::new(engine.transformer.sizes), 0, Vec::new());
+            for length in pieces {
+                let piece = &tokens[from..from + length];
+                last = engine.transformer.feed(piece, &mut cache, &AtomicBool::new(false)).unwrap().unwrap();
+                from += length;
+            }
+            last
+        };
+        let whole = scores(&[600]);
+        for pieces in [&[1, 599][..], &[300, 299, 1], &[256, 256, 88]] {
+            let difference =
+                scores(pieces).iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(difference < 1e-2, "{pieces:?}: {difference}");
+        }
+    }
+
+    #[test]
+    fn a_reply_does_not_depend_on_what_is_remembered() {
+        let mut engine = engine(1 << 30);
+        let alone = answer(&mut engine, &request(&["hello", "there"]));
+        answer(&mut engine, &request(&["hello"]));
+        let again = answer(&mut engine, &request(&["hello", "there"]));
+        assert!(again.usage.cached_tokens > 0 && alone.usage.cached_tokens == 0);
+        assert_eq!(again.text, alone.text);
+    }
+
+    #[test]
+    fn a_stopped_reply_is_none_and_leaves_the_engine_whole() {
+        let mut engine = engine(1 << 30);
+        let alone = answer(&mut engine, &request(&["hello"]));
+        let stop = AtomicBool::new(false);
+        let stopped =
+            engine.answer(&request(&["hello"]), &stop, &mut |_| stop.store(true, Ordering::Relaxed));
+        assert!(stopped.unwrap().is_none());
+        assert_eq!(answer(&mut engine, &request(&["hello"])).text, alone.text);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_refused() {
+        let file = tiny::weights();
+        let whole = std::fs::metadata(file.path()).unwrap().len();
+        file.as_file().set_len(whole - 500).unwrap();
+        let limits = Limits { context: 64, cache: 0 };
+        let error = Engine::load("tiny".into(), file.path(), limits, &AtomicBool::new(false)).err().unwrap();
+        assert!(error.to_string().contains("cut off"), "{error}");
+    }
+}

@@ -11,11 +11,11 @@ const WIDTH: usize = 32;
 const HIDDEN: usize = 64;
 const KV: usize = 16;
 
-/// The weights of a qwen2 model with two layers, whose words are the 256 bytes.
+/// The weights of a qwen2 model with two layers, whose words are the 256 bytes and `he`.
 pub(super) fn weights() -> NamedTempFile {
     let mut tokens: Vec<String> = super::vocabulary::alphabet_in_order();
-    tokens.extend(["<|im_start|>", "<|im_end|>", "<|endoftext|>"].map(str::to_owned));
-    let kinds = (0..tokens.len()).map(|at| Value::I32(if at < 256 { 1 } else { 3 })).collect();
+    tokens.extend(["he", "<|im_start|>", "<|im_end|>", "<|endoftext|>"].map(str::to_owned));
+    let kinds = (0..tokens.len()).map(|at| Value::I32(if at < 257 { 1 } else { 3 })).collect();
     let vocabulary = tokens.len();
     let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
     let metadata: Vec<(&str, Value)> = vec![
@@ -30,7 +30,7 @@ pub(super) fn weights() -> NamedTempFile {
         ("tokenizer.ggml.tokens", texts(tokens)),
         ("tokenizer.ggml.token_type", Value::Array(kinds)),
         ("tokenizer.ggml.merges", texts(vec!["h e".into()])),
-        ("tokenizer.ggml.eos_token_id", Value::U32(258)),
+        ("tokenizer.ggml.eos_token_id", Value::U32(259)),
     ];
 
     let mut random = 1u64;

@@ -1,1 +1,69 @@
-fn main() {}
+//! The command `martlet`.
+
+mod agent;
+mod args;
+mod chat;
+mod choose;
+mod doctor;
+mod exit;
+mod input;
+#[cfg(feature = "local")]
+mod model;
+mod output;
+mod python;
+mod render;
+mod run;
+mod sandbox;
+mod signals;
+mod style;
+mod tools;
+mod watch;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    // The sandbox starts this program as its worker: nothing else may happen in that process.
+    #[cfg(unix)]
+    if std::env::args_os().nth(1).is_some_and(|first| first == sandbox::WORKER) {
+        return martlet::sandbox::worker_main();
+    }
+    let cli = Cli::parse();
+    let verbose = cli.command.is_verbose();
+    let exit = perform(cli.command).unwrap_or_else(|failure| failure.tell(verbose));
+    // A thread may be left that waits for a line of standard input: it must not keep the process.
+    let _ = io::stdout().flush();
+    std::process::exit(exit.code())
+}
+
+fn perform(command: Command) -> Result<Exit, Failure> {
+    if let Command::Completion { shell } = command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "martlet", &mut script);
+        io::stdout().write_all(&script)?;
+        return Ok(Exit::Success);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::host("cannot start the threads of this program", error))?;
+    let exit = runtime.block_on(async {
+        match command {
+            Command::Run(args) => run::run(*args).await,
+            Command::Chat(args) => chat::chat(*args).await,
+            Command::Python(args) => python::python(args).await,
+            #[cfg(feature = "local")]
+            Command::Model { command } => model::model(command).await,
+            Command::Doctor(args) => doctor::doctor(args).await,
+            Command::Completion { .. } => Ok(Exit::Success),
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}

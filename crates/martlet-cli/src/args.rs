@@ -1,0 +1,403 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::render::Level;
+use crate::sandbox::Place;
+
+/// Runs LLM agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "martlet",
+    version,
+    about = "Runs LLM agents that act by writing Python or by calling tools.",
+    before_help = EXAMPLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    infer_long_args = false,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  martlet run \"How many primes are there below 1000?\"
+  git diff | martlet run --model openai/gpt-4o \"Write a commit message for this\"
+  martlet chat --model ollama/qwen3:4b
+  echo 'print(6 * 7)' | martlet python -";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  martlet run \"How many primes are there below 1000?\"
+  martlet run --model openai/gpt-4o -f sales.csv \"Which month was the best?\"
+  git log -5 | martlet run --json \"Summarise this\" | jq -r .answer
+  echo \"What is 17 * 3?\" | martlet run -q -";
+
+const RUN_AFTER: &str = "\
+The answer goes to standard output, everything else to standard error.
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 4 steps or tokens used up, 5 key refused or \
+quota used up, 69 provider not reachable, 75 provider busy, 124 time used up, 130 Ctrl-C, 143 SIGTERM.";
+
+const CHAT_EXAMPLES: &str = "\
+Examples:
+  martlet chat
+  martlet chat --model ollama/qwen3:4b --tools ask_user
+  printf 'Remember: x = 20\\nWhat is x + 1?\\n' | martlet chat -q";
+
+const PYTHON_EXAMPLES: &str = "\
+Examples:
+  martlet python program.py
+  echo 'print(6 * 7)' | martlet python -
+  martlet python --output json define.py use.py";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Do one task
+    #[command(before_help = RUN_EXAMPLES, after_help = RUN_AFTER)]
+    Run(Box<RunArgs>),
+    /// Talk with an agent that remembers what was said
+    #[command(before_help = CHAT_EXAMPLES)]
+    Chat(Box<ChatArgs>),
+    /// Run Python programs in the sandbox, one after the other in one session
+    #[command(before_help = PYTHON_EXAMPLES)]
+    Python(PythonArgs),
+    /// The embedded model: what there is, and fetching it
+    #[cfg(feature = "local")]
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Find out whether `martlet run` can work here, and what is missing
+    Doctor(DoctorArgs),
+    /// Print the completion script of a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    pub(crate) fn is_verbose(&self) -> bool {
+        match self {
+            Self::Run(args) => args.agent.verbosity.level() == Level::Verbose,
+            Self::Chat(args) => args.agent.verbosity.level() == Level::Verbose,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The task; `-` reads it from standard input. Without it, the task is what is piped in; with it, what is
+    /// piped in comes along as context
+    #[arg(value_name = "TASK")]
+    pub(crate) task: Option<String>,
+
+    /// A text file that comes with the task, up to 1 MiB [repeatable]
+    #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// An image that comes with the task: a file (PNG, JPEG, GIF, WebP; up to 20 MiB) or a URL [repeatable]
+    #[arg(long = "image", value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
+    pub(crate) images: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+
+    /// What to write: the answer, one JSON object, or the events as they happen, one JSON object per line
+    #[arg(long, value_enum, default_value_t = Output::Text, help_heading = "Output")]
+    pub(crate) output: Output,
+
+    /// The same as `--output json`
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
+    pub(crate) json: bool,
+
+    /// Write there and not to standard output
+    #[arg(short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub(crate) output_file: Option<PathBuf>,
+
+    /// JSON Schema that the answer must satisfy
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub(crate) output_schema: Option<PathBuf>,
+}
+
+impl RunArgs {
+    pub(crate) fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+}
+
+/// What the agent is, and how far it may go.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// How the agent acts: by writing Python, or by structured tool calls
+    #[arg(long, visible_alias = "strategy", value_enum, default_value_t = ActionType::Code, help_heading = "Agent")]
+    pub(crate) action_type: ActionType,
+
+    /// Tools that the agent has: ask_user asks you at the terminal; python runs a program (only with
+    /// `--action-type tool_calling`)
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "NAME", help_heading = "Agent")]
+    pub(crate) tools: Vec<String>,
+
+    /// Modules that programs may import beyond those of the sandbox
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "MODULE", help_heading = "Agent")]
+    pub(crate) imports: Vec<String>,
+
+    /// Instructions that are added to the system prompt
+    #[arg(long, value_name = "TEXT", help_heading = "Agent")]
+    pub(crate) instructions: Option<String>,
+
+    /// Which system prompt a code agent gets: by the size of the model, the short one, or the long one
+    #[arg(long, value_enum, default_value_t = PromptSize::Auto, help_heading = "Agent")]
+    pub(crate) prompt: PromptSize,
+
+    /// Where Python runs
+    #[arg(long, value_enum, default_value_t = Place::default(), help_heading = "Agent")]
+    pub(crate) sandbox: Place,
+
+    /// The most steps; then one last call asks for an answer
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    pub(crate) max_steps: u32,
+
+    /// The most tokens, read and written, of all model calls together
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(crate) max_tokens: Option<u64>,
+
+    /// The most seconds
+    #[arg(long, value_name = "SECS", value_parser = seconds, help_heading = "Limits")]
+    pub(crate) timeout: Option<std::time::Duration>,
+
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+/// Which model.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// The model, such as openai/gpt-4o, ollama/qwen3:4b, hf/Qwen/Qwen3-32B, http://host:port/v1#name, local.
+    /// Otherwise MARTLET_MODEL says which, and if nothing is configured it is the embedded one
+    #[arg(long, alias = "model-id", value_name = "NAME")]
+    pub(crate) model: Option<String>,
+
+    /// smolagents' name of the kind of model, such as OpenAIModel, LiteLLMModel, InferenceClientModel
+    #[arg(long, value_name = "TYPE", requires = "model")]
+    pub(crate) model_type: Option<String>,
+
+    /// The provider, where the model's name does not say it; with InferenceClientModel or hf/…, the inference
+    /// provider behind Hugging Face
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub(crate) provider: Option<String>,
+
+    /// The address of the model's server
+    #[arg(long, value_name = "URL", requires = "model")]
+    pub(crate) api_base: Option<String>,
+
+    /// The key. Other users of this machine can see it in the list of processes: the environment (MARTLET_API_KEY
+    /// for an address, OPENAI_API_KEY, HF_TOKEN …) is safer
+    #[arg(long, value_name = "KEY", requires = "model")]
+    pub(crate) api_key: Option<Secret>,
+
+    /// Randomness of the model's replies: 0 is the most likely text
+    #[arg(long, value_name = "0..2", value_parser = temperature)]
+    pub(crate) temperature: Option<f32>,
+}
+
+/// A key, which cannot be printed by mistake.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl From<String> for Secret {
+    fn from(key: String) -> Self {
+        Self(key)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How much is shown while it happens.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Verbosity {
+    /// Show nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Show everything in full length, and the causes of errors
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// The same by number: 0 quiet, 1 normal, 2 verbose
+    #[arg(long, value_name = "0..2", conflicts_with_all = ["quiet", "verbose"], value_parser = clap::value_parser!(u8).range(0..=2))]
+    verbosity_level: Option<u8>,
+
+    /// Show each step when it is done, and not word by word
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+}
+
+impl Verbosity {
+    pub(crate) fn level(&self) -> Level {
+        match self.verbosity_level {
+            Some(0) => Level::Quiet,
+            Some(2) => Level::Verbose,
+            None if self.quiet => Level::Quiet,
+            None if self.verbose => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PythonArgs {
+    /// The programs, in order; `-` is standard input
+    #[arg(required = true, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// What to write: what the programs print, or one JSON object per file
+    #[arg(long, value_enum, default_value_t = PythonOutput::Text)]
+    pub(crate) output: PythonOutput,
+
+    /// The most seconds that a program may compute
+    #[arg(long, value_name = "SECS", default_value = "30", value_parser = seconds)]
+    pub(crate) timeout: std::time::Duration,
+
+    /// The most memory of the session, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(crate) memory: u64,
+
+    /// Modules that programs may import beyond those of the sandbox
+    #[arg(long, value_delimiter = ',', value_name = "MODULE")]
+    pub(crate) imports: Vec<String>,
+
+    /// Where the programs run
+    #[arg(long, value_enum, default_value_t = Place::default())]
+    pub(crate) sandbox: Place,
+}
+
+#[cfg(feature = "local")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the models that can be embedded, and which of them are on this machine
+    List,
+    /// Fetch a model's weights
+    Pull {
+        /// The model
+        #[arg(default_value = "local")]
+        name: String,
+    },
+    /// Print where a model's weights are; fails if they are not there
+    Path {
+        /// The model
+        #[arg(default_value = "local")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// What to write
+    #[arg(long, value_enum, default_value_t = PythonOutput::Text)]
+    pub(crate) output: PythonOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PythonOutput {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ActionType {
+    Code,
+    #[value(name = "tool_calling", alias = "tool-calling")]
+    ToolCalling,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PromptSize {
+    Auto,
+    Compact,
+    Full,
+}
+
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds, such as 30 or 0.5".to_owned())?;
+    if seconds <= 0.0 {
+        return Err("give more than 0 seconds".into());
+    }
+    std::time::Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        _ => Err("give a number from 0 to 2".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_key_is_not_printed() {
+        let cli =
+            Cli::try_parse_from(["martlet", "run", "--model", "m", "--api-key", "sk-secret", "t"]).unwrap();
+        let printed = format!("{cli:?}");
+        assert!(printed.contains("Secret(…)") && !printed.contains("sk-secret"), "{printed}");
+    }
+
+    #[test]
+    fn verbosity_has_three_spellings() {
+        for (flag, level) in [
+            ("-q", Level::Quiet),
+            ("--verbosity-level=0", Level::Quiet),
+            ("--verbosity-level=1", Level::Normal),
+            ("--verbosity-level=2", Level::Verbose),
+            ("-v", Level::Verbose),
+        ] {
+            let Command::Run(args) = Cli::try_parse_from(["martlet", "run", flag, "t"]).unwrap().command
+            else {
+                panic!("not a run");
+            };
+            assert_eq!(args.agent.verbosity.level(), level, "{flag}");
+        }
+    }
+}

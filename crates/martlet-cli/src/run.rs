@@ -1,0 +1,140 @@
+//! `martlet run`: one task.
+
+use std::fs;
+use std::io;
+
+use martlet::{Agent, RunResult, RunStatus, Strategy, Update};
+use serde_json::Value;
+
+use crate::agent;
+use crate::args::{AgentArgs, Output, RunArgs};
+use crate::choose;
+use crate::exit::{Exit, Failure};
+use crate::input;
+use crate::output::{Sink, report};
+use crate::render::{Level, Renderer};
+use crate::signals::Signals;
+use crate::style::Style;
+use crate::watch::{Watched, watch};
+
+pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
+    let mut signals = Signals::listen()?;
+    agent::check(&args.agent)?;
+    let schema = args.output_schema.as_deref().map(read_schema).transpose()?;
+    let mut sink = Sink::open(args.output_file.as_deref())?;
+    let level = args.agent.verbosity.level();
+    let output = args.output();
+    // Standard input may stay silent for long: a signal must be heard meanwhile.
+    let (args, input) = {
+        let reading = tokio::task::spawn_blocking(move || {
+            let input = input::read(&args);
+            (args, input)
+        });
+        signals
+            .unless_stopped(async {
+                reading.await.map_err(|error| Failure::host("cannot read the task", error))
+            })
+            .await?
+    };
+    let input = input?;
+    let model = choose::ready(&args.agent.model, level, &mut signals).await?;
+    let agent = agent::build(&args.agent, model, schema)?;
+
+    let mut request = agent.run(input.task);
+    for part in input.parts {
+        request = request.part(part);
+    }
+    if let Some(timeout) = args.agent.timeout {
+        request = request.timeout(timeout);
+    }
+    let mut renderer = renderer(&args.agent, &agent);
+    let Watched { result, signal, unwritten } =
+        watch(request.start(), &mut renderer, &mut signals, |update| match (output, update) {
+            (Output::Jsonl, Update::Event { event }) => {
+                let line = serde_json::to_string(event).map_err(io::Error::other)?;
+                sink.line(&line)
+            }
+            _ => Ok(()),
+        })
+        .await;
+    if let Some(error) = unwritten {
+        return Err(error.into());
+    }
+    let exit = match &result {
+        Ok(result) => {
+            write(&mut sink, output, result, agent.model().name())?;
+            explain(result, level, args.agent.max_steps);
+            Exit::of_run(result)
+        }
+        Err(error) => {
+            if let (Output::Json, Some(result)) = (output, error.result()) {
+                write(&mut sink, output, result, agent.model().name())?;
+            }
+            crate::exit::tell(error, level == Level::Verbose);
+            error.result().map_or(Exit::Failed, Exit::of_run)
+        }
+    };
+    // Ends the workers of the sandbox before this process.
+    drop(agent);
+    Ok(match (signal, result.map(|result| result.status)) {
+        (Some(signal), Ok(RunStatus::Cancelled)) => signal.exit(),
+        _ => exit,
+    })
+}
+
+/// What shows the runs of `agent`.
+pub(crate) fn renderer(args: &AgentArgs, agent: &Agent) -> Renderer<io::Stderr> {
+    let style = Style::stderr();
+    let renderer = Renderer::new(io::stderr(), style, args.verbosity.level()).model(agent.model().name());
+    if !style.terminal || args.verbosity.no_stream {
+        return renderer;
+    }
+    let spec = agent.spec();
+    renderer.streaming(spec.strategy == Strategy::Code && spec.profile.small && spec.profile.prefill)
+}
+
+fn write(sink: &mut Sink, output: Output, result: &RunResult, model: &str) -> Result<(), Failure> {
+    match output {
+        Output::Text if result.output.is_null() && result.status != RunStatus::Succeeded => Ok(()),
+        Output::Text => Ok(sink.answer(&result.answer_text())?),
+        Output::Json => Ok(sink.line(&report(result, model)?)?),
+        Output::Jsonl => Ok(()),
+    }
+}
+
+/// Says in words why a run that did not fail has no answer of its own, and what to do.
+pub(crate) fn explain(result: &RunResult, level: Level, max_steps: u32) {
+    let text = match result.status {
+        RunStatus::StepLimit if result.output.is_null() => {
+            format!(
+                "the {max_steps} steps were used up without an answer: give more with --max-steps, or a simpler task"
+            )
+        }
+        RunStatus::StepLimit => format!(
+            "the {max_steps} steps were used up; the answer is what the model could say by then: give more with --max-steps"
+        ),
+        RunStatus::TokenLimit => {
+            "the tokens were used up: give more with --max-tokens, or a simpler task".into()
+        }
+        RunStatus::TimedOut => "the time was up: give more with --timeout, or a simpler task".into(),
+        RunStatus::Cancelled if level == Level::Quiet => return,
+        RunStatus::Cancelled => "the run was cancelled".into(),
+        _ => return,
+    };
+    crate::exit::tell(anyhow::Error::msg(text).as_ref(), false);
+}
+
+fn read_schema(path: &std::path::Path) -> Result<Value, Failure> {
+    let shown = path.display();
+    let failed = |what: &str, error: anyhow::Error| {
+        Failure::new(Exit::Usage, error.context(format!("cannot use the schema {shown}: {what}")))
+    };
+    let text = fs::read(path).map_err(|error| {
+        let what = error.to_string();
+        failed(&what, error.into())
+    })?;
+    serde_json::from_slice(&text).map_err(|error| {
+        let what = format!("it is not JSON ({error})");
+        failed(&what, error.into())
+    })
+}

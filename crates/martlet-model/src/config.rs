@@ -407,8 +407,7 @@ fn ollama_url(host: &str) -> String {
 
 #[cfg(feature = "local")]
 fn local(name: &str) -> Result<SharedModel, ConfigError> {
-    let which = name.strip_prefix("local/").unwrap_or(name);
-    match crate::local::LocalModel::open(which) {
+    match crate::local::LocalModel::open(name) {
         Ok(model) => Ok(Arc::new(model)),
         Err(error) => Err(ConfigError::new(ConfigErrorKind::Local, error.to_string()).with_source(error)),
     }

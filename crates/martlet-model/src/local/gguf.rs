@@ -18,6 +18,9 @@ use memmap2::Mmap;
 
 use crate::error::ModelError;
 
+/// The kernels work on so many rows at once.
+const BAND: usize = 16;
+
 /// A GGUF file: its metadata and its tensors.
 pub(super) struct WeightFile {
     map: Arc<Mmap>,
@@ -111,6 +114,13 @@ impl WeightFile {
 
     /// A quantised tensor, read where it is mapped.
     pub(super) fn tensor(&self, name: &str) -> Result<QTensor, ModelError> {
+        let mut whole = self.bands(name, 1)?;
+        whole.pop().ok_or_else(|| self.unusable(format_args!("tensor `{name}` is empty")))
+    }
+
+    /// A quantised matrix in at most `count` bands of rows, each read where it is mapped. Where the rows do not
+    /// divide as the kernels need it, there are fewer bands.
+    pub(super) fn bands(&self, name: &str, count: usize) -> Result<Vec<QTensor>, ModelError> {
         let info = self
             .content
             .tensor_infos
@@ -128,10 +138,29 @@ impl WeightFile {
             .and_then(|start| usize::try_from(start).ok())
             .filter(|start| start.checked_add(length).is_some_and(|end| end <= self.map.len()))
             .ok_or_else(|| self.unusable(format_args!("it ends before tensor `{name}`: it is cut off")))?;
-        let storage = mapped(&self.map, start, length, info.ggml_dtype)
-            .ok_or_else(|| self.unusable(format_args!("tensor `{name}` has an unsupported type or place")))?;
-        QTensor::new(QStorage::Cpu(storage), info.shape.clone())
-            .map_err(|error| self.unusable(format_args!("tensor `{name}` is malformed")).with_source(error))
+        let part = |start: usize, length: usize, shape: &[usize]| {
+            let storage = mapped(&self.map, start, length, info.ggml_dtype).ok_or_else(|| {
+                self.unusable(format_args!("tensor `{name}` has an unsupported type or place"))
+            })?;
+            QTensor::new(QStorage::Cpu(storage), shape).map_err(|error| {
+                self.unusable(format_args!("tensor `{name}` is malformed")).with_source(error)
+            })
+        };
+        let &[rows, columns] = info.shape.dims() else {
+            return Ok(vec![part(start, length, info.shape.dims())?]);
+        };
+        if count < 2 || rows == 0 || !columns.is_multiple_of(block) {
+            return Ok(vec![part(start, length, &[rows, columns])?]);
+        }
+        let band = rows.div_ceil(count).next_multiple_of(BAND);
+        let row = length / rows;
+        (0..rows)
+            .step_by(band)
+            .map(|first| {
+                let rows = band.min(rows - first);
+                part(start + first * row, rows * row, &[rows, columns])
+            })
+            .collect()
     }
 
     /// A small tensor (a norm, a bias) as plain numbers.

@@ -6,6 +6,7 @@ use candle_core::quantized::QTensor;
 use candle_core::{CpuStorage, D, DType, Device, InplaceOp1, InplaceOp2, Layout, Result, Tensor};
 use candle_nn::ops::rms_norm;
 use candle_nn::rotary_emb::{rope, rope_i};
+use rayon::prelude::*;
 
 use super::cache::KvCache;
 use super::gguf::WeightFile;
@@ -34,7 +35,7 @@ pub(super) struct Transformer {
     embedding: QTensor,
     layers: Vec<Layer>,
     norm: Tensor,
-    output: Option<QTensor>,
+    output: Vec<QTensor>,
 }
 
 /// Which dimensions of a head are rotated together, and by how much.
@@ -56,7 +57,8 @@ struct Layer {
 }
 
 struct Linear {
-    weight: QTensor,
+    /// The rows in bands, so that several threads can work on them.
+    weight: Vec<QTensor>,
     bias: Option<Tensor>,
 }
 
@@ -64,22 +66,27 @@ impl Linear {
     fn load(file: &WeightFile, name: &str) -> std::result::Result<Self, ModelError> {
         let bias = format!("{name}.bias");
         Ok(Self {
-            weight: file.tensor(&format!("{name}.weight"))?,
+            weight: file.bands(&format!("{name}.weight"), bands())?,
             bias: file.has_tensor(&bias).then(|| file.vector(&bias)).transpose()?,
         })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.finish(x.apply_op1_no_bwd(&self.weight)?)
+        self.finish(product(&self.weight, x)?)
     }
 
     /// Two products of the same input; one pass over it where the processor's kernels know how.
     fn forward_both(&self, other: &Self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        if x.dim(0)? == 1
-            && let Some(products) = QTensor::gemv_fused_shared_lhs(&[&self.weight, &other.weight], x)?
+        if let ([own], [others]) = (self.weight.as_slice(), other.weight.as_slice())
+            && x.dim(0)? == 1
+            && let Some(products) = QTensor::gemv_fused_shared_lhs(&[own, others], x)?
             && let Ok([own, others]) = <[Tensor; 2]>::try_from(products)
         {
             return Ok((self.finish(own)?, other.finish(others)?));
+        }
+        if self.weight.len() > 1 {
+            let (own, others) = rayon::join(|| self.forward(x), || other.forward(x));
+            return Ok((own?, others?));
         }
         Ok((self.forward(x)?, other.forward(x)?))
     }
@@ -88,6 +95,25 @@ impl Linear {
         match &self.bias {
             Some(bias) => product.broadcast_add(bias),
             None => Ok(product),
+        }
+    }
+}
+
+/// In how many bands a matrix is cut. The kernels have threads of their own, which wait for each other at every
+/// product: quick on an idle machine, but where other programs run too, everything waits for the thread that does
+/// not get its turn. With `CANDLE_NUM_THREADS=1` they have none; then rayon shares the bands out, and a thread
+/// that is not running is not waited for.
+fn bands() -> usize {
+    if candle_core::utils::barrier_pool().n_workers() == 0 { 2 * rayon::current_num_threads() } else { 1 }
+}
+
+/// `x` times the transposed matrix whose rows are `bands`.
+fn product(bands: &[QTensor], x: &Tensor) -> Result<Tensor> {
+    match bands {
+        [whole] => x.apply_op1_no_bwd(whole),
+        bands => {
+            let parts: Result<Vec<Tensor>> = bands.par_iter().map(|band| x.apply_op1_no_bwd(band)).collect();
+            Tensor::cat(&parts?, 1)
         }
     }
 }
@@ -171,7 +197,10 @@ impl Transformer {
             layers,
             norm: file.vector("output_norm.weight")?,
             // Small models read their words and write them with the same table.
-            output: file.has_tensor("output.weight").then(|| file.tensor("output.weight")).transpose()?,
+            output: file.bands(
+                if file.has_tensor("output.weight") { "output.weight" } else { "token_embd.weight" },
+                bands(),
+            )?,
         })
     }
 
@@ -182,7 +211,7 @@ impl Transformer {
             .layers
             .iter()
             .flat_map(|l| [&l.query, &l.key, &l.value, &l.out, &l.gate, &l.up, &l.down])
-            .map(|linear| &linear.weight)
+            .flat_map(|linear| &linear.weight)
             .collect();
         let next = std::sync::atomic::AtomicUsize::new(0);
         let work = || -> Result<()> {
@@ -213,6 +242,16 @@ impl Transformer {
         cache: &mut KvCache,
         stop: &AtomicBool,
     ) -> Result<Option<Vec<f32>>> {
+        if self.output.len() > 1 {
+            // From a thread of rayon's own, sharing the bands out is quick; from another, each product waits for
+            // a thread to wake up.
+            rayon::scope(|_| self.feed_here(tokens, cache, stop))
+        } else {
+            self.feed_here(tokens, cache, stop)
+        }
+    }
+
+    fn feed_here(&self, tokens: &[u32], cache: &mut KvCache, stop: &AtomicBool) -> Result<Option<Vec<f32>>> {
         let mut last = None;
         for piece in tokens.chunks(PIECE) {
             cache.reserve(piece.len())?;
@@ -222,7 +261,7 @@ impl Transformer {
         }
         let Some(last) = last else { candle_core::bail!("no tokens to feed") };
         let last = rms_norm(&last.contiguous()?, &self.norm, self.epsilon)?;
-        let scores = last.apply_op1_no_bwd(self.output.as_ref().unwrap_or(&self.embedding))?;
+        let scores = product(&self.output, &last)?;
         Ok(Some(scores.flatten_all()?.to_vec1()?))
     }
 

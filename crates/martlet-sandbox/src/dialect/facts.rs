@@ -152,6 +152,11 @@ impl<'a> Facts<'a> {
                     self.state.dunders.insert("__lt__".to_owned());
                 }
                 Some("dataclass") => {
+                    if let Expr::Call(call) = &decorator.expression
+                        && call.arguments.find_keyword("order").is_some()
+                    {
+                        self.state.dunders.insert("__lt__".to_owned());
+                    }
                     for stmt in &class.body {
                         if let Stmt::AnnAssign(field) = stmt
                             && let Some(name) = name(&field.target)

@@ -46,7 +46,7 @@ const CALLBACK_TAKERS: &[&str] = &[
 /// Methods of builtin types that the interpreter lacks, and the prelude's functions for them.
 const LACKING: &[&str] = &[
     "isocalendar", "ctime", "timetuple", "toordinal", "is_integer", "as_integer_ratio", "fromtimestamp",
-    "fromordinal", "fromisocalendar", "bit_count", "utctimetuple", "format_map", "expandtabs", "translate",
+    "fromordinal", "fromisocalendar", "bit_count", "bit_length", "utctimetuple", "format_map", "expandtabs", "translate",
     "isprintable", "isidentifier", "isdecimal", "conjugate", "tobytes", "utcfromtimestamp", "utcnow",
 ];
 
@@ -429,6 +429,15 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             function.body.iter().for_each(|stmt| self.visit_stmt(stmt));
             self.after_method(function);
         } else {
+            // `@function.register`: the type is in the annotation, which is gone when the program runs.
+            let first = function.parameters.iter().next().and_then(|parameter| parameter.annotation());
+            for decorator in &function.decorator_list {
+                if let (Expr::Attribute(attribute), Some(first)) = (&decorator.expression, first)
+                    && attribute.attr.as_str() == "register"
+                {
+                    self.edits.insert(end(decorator), format!("({})", self.text(first)));
+                }
+            }
             walk_stmt(self, stmt);
         }
         self.depth -= 1;
@@ -547,6 +556,7 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             .collect();
         lower |= methods.iter().any(|method| kind(method).is_some_and(|(kind, is_abstract)| kind == Kind::Class || is_abstract));
         lower |= methods.iter().any(|method| method.name.as_str() == "__len__");
+        self.ordered_dataclass(class);
         if lower && !foreign {
             self.pieces.insert("classes");
             let blank: Vec<String> = methods
@@ -579,6 +589,21 @@ impl<'a, 'f> Rewrite<'a, 'f> {
         }
         self.depth -= 1;
         self.classes.pop();
+    }
+
+    /// `@dataclass(order=True)`: the interpreter's dataclasses have no order.
+    fn ordered_dataclass(&mut self, class: &'a StmtClassDef) {
+        for decorator in &class.decorator_list {
+            if last_name(&decorator.expression) == Some("dataclass")
+                && let Expr::Call(call) = &decorator.expression
+                && let Some(keyword) = call.arguments.find_keyword("order")
+            {
+                self.pieces.insert("classes");
+                let indent = self.source.indent_at(start(class));
+                self.edits.insert(start(class), format!("@_mt_ordered\n{indent}"));
+                self.edits.replace(start(keyword), end(keyword), "eq=True");
+            }
+        }
     }
 
     fn attempt(&mut self, stmt: &'a StmtTry) {
@@ -771,6 +796,14 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                         return;
                     }
                     None
+                }
+                "object" if arguments.args.is_empty() => Some(("builtins", "_mt_object".to_owned())),
+                "bytes"
+                    if arguments.args.first().is_some_and(|argument| {
+                        !matches!(argument, Expr::NumberLiteral(_)) && !certainly_text(argument)
+                    }) =>
+                {
+                    Some(("builtins", "_mt_bytes".to_owned()))
                 }
                 "type" if arguments.args.len() == 3 => Some(("classes", "_mt_type".to_owned())),
                 exception if EXCEPTIONS.contains(&exception) && arguments.keywords.is_empty() => {
@@ -985,7 +1018,7 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 self.edits.replace(start(expr), end(expr), "locals");
                 return;
             }
-            "memoryview" | "bytearray" => ("builtins", "bytes"),
+            "memoryview" => ("", "bytes"),
             "IOError" | "EnvironmentError" => ("", "OSError"),
             _ => return,
         };

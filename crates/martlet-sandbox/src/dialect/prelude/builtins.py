@@ -42,7 +42,7 @@ def _mt_del(x, key):
                 raise IndexError('list assignment index out of range')
     elif hasattr(type(x), '__delitem__'):
         x.__delitem__(key)
-    elif hasattr(x, 'popleft'):
+    elif type(x).__name__ == 'deque':
         if not -len(x) <= key < len(x):
             raise IndexError('deque index out of range')
         x.rotate(-key)
@@ -68,7 +68,7 @@ def _mt_vars(x, names):
         return x.__members__
     out = {}
     cls = type(x)
-    own = cls is type
+    own = cls == type(int)
     for name in names:
         if not hasattr(x, name):
             continue
@@ -96,6 +96,8 @@ def _mt_name(x):
         return text.split("'")[1]
     if text.startswith('<built-in function '):
         return text[19:-1]
+    if text.startswith("<class '"):
+        return text[8:-2].split('.')[-1]
     return x.__name__
 
 
@@ -191,7 +193,7 @@ def _mt_utcnow(cls):
 
 
 def _mt_ctime(x, *args):
-    if not hasattr(x, 'strftime') or args:
+    if type(x).__name__ not in ('date', 'datetime') or args:
         return x.ctime(*args)
     return x.strftime('%a %b ') + format(x.day, '2d') + x.strftime(' %H:%M:%S %Y' if hasattr(x, 'hour')
                                                                    else ' 00:00:00 %Y')
@@ -230,6 +232,10 @@ def _mt_as_integer_ratio(x):
         x *= 2
         bottom *= 2
     return (int(x), bottom)
+
+
+def _mt_bit_length(x):
+    return len(bin(abs(x))) - 2 if x else 0
 
 
 def _mt_bit_count(x):
@@ -274,3 +280,21 @@ def _mt_isidentifier(text):
 
 def _mt_isdecimal(text):
     return text.isdigit()
+
+
+def _mt_object():
+    # A marker: nothing else is equal to it.
+    return type('object', (), {})()
+
+
+def _mt_bytes(*args):
+    # The interpreter's bytes() does not take integers in a list.
+    if len(args) == 1 and type(args[0]) not in (str, bytes, int):
+        numbers = list(args[0])
+        for n in numbers:
+            if type(n) is not int:
+                raise TypeError("'" + type(n).__name__ + "' object cannot be interpreted as an integer")
+            if not 0 <= n < 256:
+                raise ValueError('bytes must be in range(0, 256)')
+        return bytes.fromhex(''.join([format(n, '02x') for n in numbers]))
+    return bytes(*args)

@@ -227,7 +227,7 @@ def _mt_class(bases, own, abstract=()):
                 if carrier is None:
                     carrier = base
                 base = _mt_BaseException
-            elif type(base) is type and base in (dict, list, str, int, float, tuple, set, bytes):
+            elif type(base) == type(int) and base in (dict, list, str, int, float, tuple, set, bytes):
                 raise NotImplementedError('a class cannot inherit from ' + base.__name__
                                           + ' here: keep a ' + base.__name__ + ' in an attribute instead')
             real.append(base)
@@ -419,7 +419,7 @@ def _mt_namedtuple_class(cls, own):
 def _mt_super(cls, instance, name):
     if type(cls) is _mt_EnumType:
         cls = cls._mt_cls
-    owner = instance if type(instance) is type else type(instance)
+    owner = instance if type(instance) == type(int) else type(instance)
     passed = False
     for base in _mt_mro(owner):
         if base is cls:
@@ -461,7 +461,7 @@ def _mt_get(obj, name):
     getter = '_mt_get_' + name
     if hasattr(obj, getter):
         function = getattr(obj, getter)
-        if type(obj) is not type and type(obj) is not _mt_EnumType:
+        if type(obj) != type(int) and type(obj) is not _mt_EnumType:
             return function()
     return getattr(obj, name)
 
@@ -510,7 +510,7 @@ def _mt_setattr(obj, name, value):
 
 
 def _mt_is_builtin_exception(x):
-    return type(x) is type and repr(x).startswith('<class') and not hasattr(x, '_mt_mro') and _mt_is_exc(x)
+    return type(x) == type(int) and repr(x).startswith('<class') and not hasattr(x, '_mt_mro') and _mt_is_exc(x)
 
 
 def _mt_is_exc(x):
@@ -541,7 +541,7 @@ def _mt_isinstance(obj, types):
             return isinstance(cls._mt_exc(), types)
         if hasattr(cls, '_mt_kind') and cls._mt_kind == 'enum':
             return type(obj.value) is types
-        if type(types) is type and types in (str, int, float, list, dict, tuple, set, bool, bytes):
+        if type(types) == type(int) and types in (str, int, float, list, dict, tuple, set, bool, bytes):
             return False
     if types is object:
         return True
@@ -612,7 +612,7 @@ _mt_count = [0]
 
 
 def _mt_raise(x):
-    if type(x) is type and hasattr(x, '_mt_exc'):
+    if type(x) == type(int) and hasattr(x, '_mt_exc'):
         x = x()
     if not hasattr(x, '_mt_exc'):
         return x
@@ -687,7 +687,7 @@ def _mt_lt(a, b):
     except TypeError:
         pass
     result = _mt_compare(a, b, '__lt__', '__gt__')
-    if result is _mt_missing and type(a) is type(b) and type(a) in (tuple, list):
+    if result is _mt_missing and type(a) == type(int)(b) and type(a) in (tuple, list):
         for i in range(min(len(a), len(b))):
             if not a[i] == b[i]:
                 return _mt_lt(a[i], b[i])
@@ -701,7 +701,7 @@ def _mt_gt(a, b):
     except TypeError:
         pass
     result = _mt_compare(a, b, '__gt__', '__lt__')
-    if result is _mt_missing and type(a) is type(b) and type(a) in (tuple, list):
+    if result is _mt_missing and type(a) == type(int)(b) and type(a) in (tuple, list):
         return _mt_lt(b, a)
     return a > b if result is _mt_missing else result
 
@@ -814,3 +814,14 @@ def _mt_type(name, bases, namespace):
     if not bases:
         return type(name, (), namespace)
     return _mt_class(bases, tuple(namespace))(type(name, (), namespace))
+
+
+def _mt_ordered(cls):
+    # `@dataclass(order=True)`
+    def key(x):
+        return [getattr(x, name) for name in x.__dataclass_fields__]
+    cls.__lt__ = lambda self, other: key(self) < key(other) if type(other) == cls else NotImplemented
+    cls.__le__ = lambda self, other: key(self) <= key(other) if type(other) == cls else NotImplemented
+    cls.__gt__ = lambda self, other: key(self) > key(other) if type(other) == cls else NotImplemented
+    cls.__ge__ = lambda self, other: key(self) >= key(other) if type(other) == cls else NotImplemented
+    return cls

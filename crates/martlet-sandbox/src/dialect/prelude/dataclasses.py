@@ -9,7 +9,7 @@ def _mt_make_dataclasses():
         return tuple(table(x).values())
 
     def plain(x, factory):
-        if type(x) is not type and hasattr(x, '__dataclass_fields__'):
+        if type(x) != type(int) and hasattr(x, '__dataclass_fields__'):
             return factory([(name, plain(getattr(x, name), factory)) for name in x.__dataclass_fields__])
         if type(x) is list:
             return [plain(item, factory) for item in x]

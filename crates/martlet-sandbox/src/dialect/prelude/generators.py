@@ -16,7 +16,7 @@ class _mt_Generator:
         return self._mt_go(value, None)
 
     def throw(self, error, *rest):
-        if type(error) is type:
+        if type(error) == type(int):
             error = error()
         return self._mt_go(None, error)
 

@@ -6,7 +6,7 @@ def _mt_make_secrets():
         return ''.join([format(random.getrandbits(8), '02x') for _ in range(n)])
 
     def token_bytes(n=32):
-        return bytes([random.getrandbits(8) for _ in range(n)])
+        return bytes.fromhex(token_hex(n))
 
     def token_urlsafe(n=32):
         return base64.urlsafe_b64encode(token_bytes(n)).decode().rstrip('=')

@@ -105,7 +105,7 @@ def _mt_make_statistics():
             return math.sqrt(top / bottom)
         if top == 0:
             return 0.0
-        shift = max(0, 110 - (top.bit_length() - bottom.bit_length()))
+        shift = max(0, 110 - (len(bin(top)) - len(bin(bottom))))
         shift += shift % 2
         value = math.isqrt((top << shift) // bottom)
         if value * value * bottom != top << shift:

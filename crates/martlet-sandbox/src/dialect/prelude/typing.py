@@ -30,7 +30,7 @@ def _mt_make_typing():
     def show(arg):
         if arg is ...:
             return '...'
-        return arg.__name__ if type(arg) is type and hasattr(arg, '__name__') else repr(arg)
+        return arg.__name__ if type(arg) == type(int) and hasattr(arg, '__name__') else repr(arg)
 
     def cast(kind, value):
         return value

@@ -24,7 +24,7 @@ def _mt_make_urllib():
             else:
                 out.append(data[i])
                 i += 1
-        return bytes(out).decode('utf-8', 'replace')
+        return bytes.fromhex(''.join([format(n, '02x') for n in out])).decode('utf-8', 'replace')
 
     def is_hex(pair):
         return len(pair) == 2 and all([chr(c) in '0123456789abcdefABCDEF' for c in pair])

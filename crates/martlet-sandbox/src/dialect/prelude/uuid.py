@@ -3,7 +3,7 @@ def _mt_make_uuid():
     import hashlib
 
     class UUID:
-        def __init__(self, hex=None, bytes=None, int=None, version=None):
+        def __init__(self, hex=None, bytes=None, bytes_le=None, fields=None, int=None, version=None):
             if hex is not None:
                 text = hex.replace('urn:', '').replace('uuid:', '').strip('{}').replace('-', '')
                 if len(text) != 32:
@@ -42,11 +42,11 @@ def _mt_make_uuid():
         return UUID(int=random.getrandbits(128), version=4)
 
     def uuid5(namespace, name):
-        data = bytes([number(namespace.hex[i:i + 2]) for i in range(0, 32, 2)]) + name.encode()
+        data = bytes.fromhex(namespace.hex) + name.encode()
         return UUID(hex=hashlib.sha1(data).hexdigest()[:32], version=5)
 
     def uuid3(namespace, name):
-        data = bytes([number(namespace.hex[i:i + 2]) for i in range(0, 32, 2)]) + name.encode()
+        data = bytes.fromhex(namespace.hex) + name.encode()
         return UUID(hex=hashlib.md5(data).hexdigest(), version=3)
     return _mt_Module('uuid', {
         'UUID': UUID, 'uuid1': uuid4, 'uuid4': uuid4, 'uuid5': uuid5, 'uuid3': uuid3,

@@ -145,7 +145,13 @@ pub(crate) fn start(setup: &Setup, code: &str, saved: Option<&[u8]>, host: &mut 
         Some(Err(reason)) => return Turn::Refused(reason),
     };
     *repl.tracker_mut() = ResourceTracker::new(resource_limits(&setup.limits));
-    let prepared = match dialect::prepare(code, &setup.tools, &setup.imports, &before) {
+    // Before anything else parses it: the parser's stack grows with the nesting.
+    let nesting = repl.check_source(code).map(|_| ()).map_err(|error| {
+        let text = error.message().unwrap_or_default();
+        own_error("SyntaxError", format!("{text}; assign parts of it to variables"))
+    });
+    let prepared = match nesting.and_then(|()| dialect::prepare(code, &setup.tools, &setup.imports, &before))
+    {
         Ok(prepared) => prepared,
         Err(error) => {
             let end = CodeEnd {

@@ -4,17 +4,38 @@
 //! another: it runs a program until that ends or waits for tools, and goes on with it when their results are
 //! there. Between two programs a session is a handful of bytes that any sandbox of the same version restores.
 //!
-//! - `WorkerPool` runs Python in child processes. A program that crashes its interpreter, eats all memory or
+//! - [`WorkerPool`] runs Python in child processes. A program that crashes its interpreter, eats all memory or
 //!   never ends costs one child; the host and the other sessions do not notice. This is the default.
 //! - [`InProcess`] runs Python on threads of this process, for programs that are trusted.
 //!
 //! What is limited and what is not protected: `docs/sandbox.md`.
+//!
+//! ```no_run
+//! use martlet_core::code::{CodeOutcome, CodeRequest};
+//! use martlet_sandbox::{Sandbox, SessionOptions, WorkerConfig, WorkerPool};
+//!
+//! # async fn example() -> Result<(), martlet_sandbox::SandboxError> {
+//! let pool = WorkerPool::new(WorkerConfig::new("martlet-sandbox-worker").args(Vec::<String>::new()));
+//! let mut session = pool.open(SessionOptions::new([]));
+//! let start = CodeRequest::Start { code: "6 * 7".into(), session: None };
+//! if let CodeOutcome::Ended(end) = session.perform(start, None).await? {
+//!     assert_eq!(end.value.map(|value| value.repr), Some("42".to_owned()));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod dialect;
 mod engine;
 mod error;
 mod in_process;
 mod options;
+#[cfg(unix)]
+mod pool;
+#[cfg(unix)]
+mod wire;
+#[cfg(unix)]
+mod worker;
 
 use futures::future::BoxFuture;
 use martlet_core::code::{CodeOutcome, CodeRequest};
@@ -23,6 +44,10 @@ pub use dialect::{available_modules, dialect_notes};
 pub use error::{ErrorKind, SandboxError};
 pub use in_process::InProcess;
 pub use options::SessionOptions;
+#[cfg(unix)]
+pub use pool::{WorkerConfig, WorkerPool};
+#[cfg(unix)]
+pub use worker::worker_main;
 
 /// Where programs run.
 pub trait Sandbox: Send + Sync {

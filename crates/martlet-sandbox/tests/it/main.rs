@@ -1,0 +1,8 @@
+//! The sandbox through its public surface: every promise of `docs/sandbox.md` that a test can show.
+
+mod limits;
+mod sessions;
+mod snapshots;
+mod support;
+mod tools;
+mod workers;

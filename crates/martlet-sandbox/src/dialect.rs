@@ -106,7 +106,12 @@ fn unchanged(code: &str, state: &State) -> Prepared {
     }
 }
 
-fn prepare_here(code: &str, tools: &[ToolSpec], imports: &[String], state: &State) -> Result<Prepared, CodeError> {
+fn prepare_here(
+    code: &str,
+    tools: &[ToolSpec],
+    imports: &[String],
+    state: &State,
+) -> Result<Prepared, CodeError> {
     let is_tool = |name: &str| name == FINAL_ANSWER || tools.iter().any(|tool| tool.name == name);
     let mut source = Source::new(code);
     let mut needs = std::collections::BTreeSet::new();
@@ -117,13 +122,18 @@ fn prepare_here(code: &str, tools: &[ToolSpec], imports: &[String], state: &Stat
             Err(_) if depth == 0 => return Ok(unchanged(code, state)),
             Err(error) => {
                 let place = syntax::at(error.location.start());
-                return Err(problem_error(Problem { kind: "SyntaxError", message: error.error.to_string(), place }, &source, code));
+                return Err(problem_error(
+                    Problem { kind: "SyntaxError", message: error.error.to_string(), place },
+                    &source,
+                    code,
+                ));
             }
         };
         let body = &parsed.syntax().body;
         let facts = Facts::of(body, state, &is_tool);
-        let calls_tools =
-            |function: &ruff_python_ast::StmtFunctionDef| facts.state.calling.contains(function.name.as_str());
+        let calls_tools = |function: &ruff_python_ast::StmtFunctionDef| {
+            facts.state.calling.contains(function.name.as_str())
+        };
         match generators::lower(&source, body, parsed.tokens(), &calls_tools) {
             Ok(None) => break,
             Ok(Some(lowered)) => {
@@ -157,7 +167,13 @@ fn prepare_here(code: &str, tools: &[ToolSpec], imports: &[String], state: &Stat
     let mut state = facts.state.clone();
     let prelude = prelude::pieces(&needs, &mut state.loaded);
     let source = if edits.is_empty() { source } else { edits.apply(&source) };
-    Ok(Prepared { prelude, code: source.text.clone(), state, source: code.to_owned(), lines: source.into_lines() })
+    Ok(Prepared {
+        prelude,
+        code: source.text.clone(),
+        state,
+        source: code.to_owned(),
+        lines: source.into_lines(),
+    })
 }
 
 fn problem_error(problem: Problem, source: &Source, code: &str) -> CodeError {

@@ -41,7 +41,8 @@ impl Edits {
     pub(super) fn apply(mut self, source: &Source) -> Source {
         // Stable: equal places keep their order. A replacement that starts where something is inserted comes after.
         self.edits.sort_by_key(|edit| (edit.start, edit.end > edit.start));
-        let mut out = Writer { text: String::with_capacity(source.text.len() + 256), lines: vec![source.line(1)] };
+        let mut out =
+            Writer { text: String::with_capacity(source.text.len() + 256), lines: vec![source.line(1)] };
         let mut at = 0;
         let mut line = 1;
         for edit in &self.edits {
@@ -106,7 +107,11 @@ impl Source {
     /// The model's line of a line of this text, both from 1.
     pub(super) fn line(&self, line: u32) -> u32 {
         let last = self.lines.last().copied().unwrap_or(1);
-        usize::try_from(line.saturating_sub(1)).ok().and_then(|index| self.lines.get(index)).copied().unwrap_or(last)
+        usize::try_from(line.saturating_sub(1))
+            .ok()
+            .and_then(|index| self.lines.get(index))
+            .copied()
+            .unwrap_or(last)
     }
 
     pub(super) fn into_lines(self) -> Vec<u32> {

@@ -37,12 +37,41 @@ pub(crate) struct State {
 
 /// The interpreter's classes of exceptions.
 pub(super) const EXCEPTIONS: &[&str] = &[
-    "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "Exception", "FileExistsError",
-    "FileNotFoundError", "ImportError", "IndexError", "IsADirectoryError", "KeyError", "KeyboardInterrupt",
-    "LookupError", "MemoryError", "ModuleNotFoundError", "NameError", "NotADirectoryError", "NotImplementedError",
-    "OSError", "OverflowError", "PermissionError", "RecursionError", "RuntimeError", "StopIteration", "SyntaxError",
-    "SystemExit", "TimeoutError", "TypeError", "UnboundLocalError", "UnicodeDecodeError", "UnicodeEncodeError",
-    "ValueError", "ZeroDivisionError", "IOError", "EnvironmentError",
+    "ArithmeticError",
+    "AssertionError",
+    "AttributeError",
+    "BaseException",
+    "Exception",
+    "FileExistsError",
+    "FileNotFoundError",
+    "ImportError",
+    "IndexError",
+    "IsADirectoryError",
+    "KeyError",
+    "KeyboardInterrupt",
+    "LookupError",
+    "MemoryError",
+    "ModuleNotFoundError",
+    "NameError",
+    "NotADirectoryError",
+    "NotImplementedError",
+    "OSError",
+    "OverflowError",
+    "PermissionError",
+    "RecursionError",
+    "RuntimeError",
+    "StopIteration",
+    "SyntaxError",
+    "SystemExit",
+    "TimeoutError",
+    "TypeError",
+    "UnboundLocalError",
+    "UnicodeDecodeError",
+    "UnicodeEncodeError",
+    "ValueError",
+    "ZeroDivisionError",
+    "IOError",
+    "EnvironmentError",
 ];
 
 /// What is known of one program, with what the session knew before.
@@ -108,9 +137,11 @@ impl<'a> Facts<'a> {
     pub(super) fn resolve<'s>(&'s self, function: &'s Expr) -> Option<(&'s str, &'s str)> {
         match function {
             Expr::Attribute(attribute) => Some((self.module(&attribute.value)?, attribute.attr.as_str())),
-            Expr::Name(name) => {
-                self.state.imported.get(name.id.as_str()).map(|(module, name)| (module.as_str(), name.as_str()))
-            }
+            Expr::Name(name) => self
+                .state
+                .imported
+                .get(name.id.as_str())
+                .map(|(module, name)| (module.as_str(), name.as_str())),
             _ => None,
         }
     }
@@ -123,6 +154,22 @@ impl<'a> Facts<'a> {
     fn bind_parameters(&mut self, parameters: &'a Parameters) {
         for parameter in parameters {
             self.bound.insert(parameter.name().as_str());
+        }
+    }
+
+    /// A name of a prelude's module whose classes have a length or an order, or are exceptions.
+    fn borrowed(&mut self, name: &str) {
+        match name {
+            "OrderedDict" | "ChainMap" | "UserDict" | "UserList" | "array" => {
+                self.state.dunders.insert("__len__".to_owned());
+            }
+            "cmp_to_key" | "Fraction" => {
+                self.state.dunders.insert("__lt__".to_owned());
+            }
+            "StatisticsError" | "Empty" | "Full" => {
+                self.state.exceptions.insert(name.to_owned());
+            }
+            _ => {}
         }
     }
 
@@ -247,7 +294,9 @@ pub(super) fn members(class: &StmtClassDef) -> Vec<String> {
     for stmt in &class.body {
         match stmt {
             Stmt::FunctionDef(function) => add(member_name(function)),
-            Stmt::Assign(assign) => assign.targets.iter().filter_map(name).for_each(|name| add(name.to_owned())),
+            Stmt::Assign(assign) => {
+                assign.targets.iter().filter_map(name).for_each(|name| add(name.to_owned()))
+            }
             Stmt::AnnAssign(assign) if assign.value.is_some() => {
                 if let Some(name) = name(&assign.target) {
                     add(name.to_owned());
@@ -286,10 +335,10 @@ impl<'a> SourceOrderVisitor<'a> for Facts<'a> {
             Stmt::Import(import) => {
                 for alias in &import.names {
                     let module = alias.name.as_str();
-                    let bound = alias.asname.as_ref().map_or_else(
-                        || module.split('.').next().unwrap_or_default(),
-                        |name| name.as_str(),
-                    );
+                    let bound = alias
+                        .asname
+                        .as_ref()
+                        .map_or_else(|| module.split('.').next().unwrap_or_default(), |name| name.as_str());
                     self.bound.insert(bound);
                     let stands_for = if alias.asname.is_some() { module } else { bound };
                     self.state.modules.insert(bound.to_owned(), stands_for.to_owned());
@@ -300,6 +349,7 @@ impl<'a> SourceOrderVisitor<'a> for Facts<'a> {
                 for alias in &import.names {
                     let bound = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
                     self.bound.insert(bound);
+                    self.borrowed(&alias.name);
                     self.state.imported.insert(bound.to_owned(), (module.to_owned(), alias.name.to_string()));
                 }
             }
@@ -324,6 +374,11 @@ impl<'a> SourceOrderVisitor<'a> for Facts<'a> {
                 } else {
                     self.bound.insert(name.id.as_str());
                 }
+            }
+            Expr::Attribute(attribute)
+                if attribute.ctx.is_load() && self.module(&attribute.value).is_some() =>
+            {
+                self.borrowed(attribute.attr.as_str());
             }
             Expr::Attribute(attribute) if attribute.ctx.is_store() => self.attribute(attribute.attr.as_str()),
             Expr::Lambda(lambda) => {

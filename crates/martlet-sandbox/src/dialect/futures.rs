@@ -13,8 +13,16 @@ use ruff_python_ast::{Comprehension, Expr, ExprCall, Stmt};
 use super::syntax::{last_name, name, start};
 
 /// asyncio's functions that take awaitables.
-const TAKERS: &[&str] =
-    &["gather", "create_task", "ensure_future", "wait_for", "shield", "as_completed", "wait", "run_until_complete"];
+const TAKERS: &[&str] = &[
+    "gather",
+    "create_task",
+    "ensure_future",
+    "wait_for",
+    "shield",
+    "as_completed",
+    "wait",
+    "run_until_complete",
+];
 
 /// The places of the names of the tool calls that are wanted as futures.
 pub(super) fn wanted(body: &[Stmt], is_tool: &dyn Fn(&str) -> bool) -> HashSet<usize> {
@@ -106,7 +114,9 @@ impl<'a, 't> Uses<'a, 't> {
         loop {
             let mut changed = false;
             for (index, (target, items)) in self.iterations.iter().enumerate() {
-                let (Some(done), Some(loads)) = (counted.get_mut(index), self.loads.get(target)) else { continue };
+                let (Some(done), Some(loads)) = (counted.get_mut(index), self.loads.get(target)) else {
+                    continue;
+                };
                 if !*done && fine.get(target).copied().unwrap_or(0) >= *loads {
                     *done = true;
                     changed = true;
@@ -118,7 +128,9 @@ impl<'a, 't> Uses<'a, 't> {
             }
         }
         let awaitable = |name: &str| {
-            self.loads.get(name).is_some_and(|loads| *loads > 0 && fine.get(name).copied().unwrap_or(0) >= *loads)
+            self.loads
+                .get(name)
+                .is_some_and(|loads| *loads > 0 && fine.get(name).copied().unwrap_or(0) >= *loads)
         };
         let mut out = HashSet::new();
         for expr in &self.taken {

@@ -140,7 +140,8 @@ fn scan(stmt: &Stmt) -> Scan {
 
 /// The place after the colon that ends a function's header.
 fn after_header(function: &StmtFunctionDef, tokens: &Tokens) -> Option<usize> {
-    let from = function.returns.as_ref().map_or_else(|| end(&*function.parameters), |returns| end(returns.as_ref()));
+    let from =
+        function.returns.as_ref().map_or_else(|| end(&*function.parameters), |returns| end(returns.as_ref()));
     let first = function.body.first()?;
     syntax::find_token(tokens, from, start(first), TokenKind::Colon).map(|range| at(range.end()))
 }
@@ -254,7 +255,11 @@ impl<'a> SourceOrderVisitor<'a> for Locals {
                 }
                 self.visit_expr(&named.value);
             }
-            Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) | Expr::Lambda(_) => {
+            Expr::ListComp(_)
+            | Expr::SetComp(_)
+            | Expr::DictComp(_)
+            | Expr::Generator(_)
+            | Expr::Lambda(_) => {
                 self.depth += 1;
                 walk_expr(self, expr);
                 self.depth -= 1;
@@ -300,11 +305,17 @@ struct Lowering<'s> {
     uses_handlers: bool,
 }
 
-fn lazy(source: &Source, function: &StmtFunctionDef, tokens: &Tokens, edits: &mut Edits) -> Result<(), Unsupported> {
+fn lazy(
+    source: &Source,
+    function: &StmtFunctionDef,
+    tokens: &Tokens,
+    edits: &mut Edits,
+) -> Result<(), Unsupported> {
     let Some(header) = after_header(function, tokens) else { return Ok(()) };
     let mut locals = Locals::default();
     function.body.iter().for_each(|stmt| locals.visit_stmt(stmt));
-    let parameters: Vec<&str> = function.parameters.iter().map(|parameter| parameter.name().as_str()).collect();
+    let parameters: Vec<&str> =
+        function.parameters.iter().map(|parameter| parameter.name().as_str()).collect();
     let mut lowering = Lowering {
         source,
         tokens,
@@ -319,8 +330,11 @@ fn lazy(source: &Source, function: &StmtFunctionDef, tokens: &Tokens, edits: &mu
     lowering.block(&function.body, Around::default())?;
     lowering.emit(0, "_mt_s = -1; return (False, None)", end(function));
 
-    let names: Vec<&String> =
-        locals.names.iter().filter(|name| !locals.outer.contains(name) && !locals.globals.contains(name)).collect();
+    let names: Vec<&String> = locals
+        .names
+        .iter()
+        .filter(|name| !locals.outer.contains(name) && !locals.globals.contains(name))
+        .collect();
     let base = source.indent_at(start(function)).to_owned();
     let first = source.line_at(header);
     let mut out = Output { text: String::new(), lines: vec![first], base };
@@ -487,7 +501,9 @@ impl Lowering<'_> {
             Stmt::Assign(inner) => {
                 let targets: Vec<String> = inner.targets.iter().map(|target| self.text(target)).collect();
                 match inner.value.as_ref() {
-                    Expr::Yield(value) => self.give(value.value.as_deref(), Some(targets.join(" = ")), offset, around)?,
+                    Expr::Yield(value) => {
+                        self.give(value.value.as_deref(), Some(targets.join(" = ")), offset, around)?
+                    }
                     Expr::YieldFrom(value) => {
                         let value = self.delegate(&value.value, offset, around);
                         self.emit(0, format!("{} = {value}", targets.join(" = ")), offset);
@@ -499,7 +515,10 @@ impl Lowering<'_> {
                 let done = self.state(around);
                 let mut clauses: Vec<(Option<&Expr>, &[Stmt])> = vec![(Some(&inner.test), &inner.body)];
                 clauses.extend(
-                    inner.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), clause.body.as_slice())),
+                    inner
+                        .elif_else_clauses
+                        .iter()
+                        .map(|clause| (clause.test.as_ref(), clause.body.as_slice())),
                 );
                 for (test, body) in clauses {
                     let Some(test) = test else {
@@ -614,13 +633,19 @@ impl Lowering<'_> {
             let entry = self.state(around);
             if let Some(lines) = self.states.get_mut(entry) {
                 let origin = self.source.line_at(offset);
-                lines.push(Line { indent: 0, text: format!("_mt_f{number} = (1, _mt_e); _mt_s = {block}; continue"), origin });
+                lines.push(Line {
+                    indent: 0,
+                    text: format!("_mt_f{number} = (1, _mt_e); _mt_s = {block}; continue"),
+                    origin,
+                });
             }
             outer = Around { handler: Some(entry), ..around };
             self.finals.push(Finally { number, state: block, jumps: Vec::new() });
         }
         let after = match self.finals.last() {
-            Some(last) if !stmt.finalbody.is_empty() => format!("_mt_f{} = (0, None); _mt_s = {}; continue", last.number, last.state),
+            Some(last) if !stmt.finalbody.is_empty() => {
+                format!("_mt_f{} = (0, None); _mt_s = {}; continue", last.number, last.state)
+            }
             _ => format!("_mt_s = {done}; continue"),
         };
         let handling = if stmt.handlers.is_empty() { None } else { Some(self.state(outer)) };
@@ -807,10 +832,8 @@ impl Lowering<'_> {
     fn lines_inside_texts(&self, stmt: &Stmt) -> Vec<u32> {
         let mut out = Vec::new();
         for token in syntax::tokens_in(self.tokens, start(stmt), end(stmt)) {
-            if matches!(
-                token.kind(),
-                TokenKind::String | TokenKind::FStringMiddle | TokenKind::TStringMiddle
-            ) {
+            if matches!(token.kind(), TokenKind::String | TokenKind::FStringMiddle | TokenKind::TStringMiddle)
+            {
                 let from = self.source.line_at(start(token));
                 let to = self.source.line_at(end(token));
                 out.extend(from + 1..=to);
@@ -821,5 +844,8 @@ impl Lowering<'_> {
 }
 
 fn nested(expr: &Expr) -> Unsupported {
-    Unsupported { what: "`yield` inside an expression; write it as a statement of its own", offset: start(expr) }
+    Unsupported {
+        what: "`yield` inside an expression; write it as a statement of its own",
+        offset: start(expr),
+    }
 }

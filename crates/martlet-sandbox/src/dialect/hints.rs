@@ -46,10 +46,12 @@ fn own_class(error: &MontyException) -> (String, String) {
 fn hint(error: &MontyException, message: &str, prepared: &Prepared, tools: &[ToolSpec]) -> Option<String> {
     let fixed = |text: &str| Some(text.to_owned());
     match error.exc_type() {
-        ExcType::NotImplementedError if message.contains("cannot suspend in this synchronous context") => fixed(
-            "A tool cannot be called from inside a special method (`__str__`, `__getitem__`, `__iter__`, ...) or a \
+        ExcType::NotImplementedError if message.contains("cannot suspend in this synchronous context") => {
+            fixed(
+                "A tool cannot be called from inside a special method (`__str__`, `__getitem__`, `__iter__`, ...) or a \
              callback of a built-in function: call it first in a loop or a comprehension and keep the results.",
-        ),
+            )
+        }
         ExcType::NotImplementedError if message.contains("does not yet support") => {
             let ways = [
                 ("metaclasses", "Write the class without a metaclass; use a decorator or a function."),
@@ -58,18 +60,24 @@ fn hint(error: &MontyException, message: &str, prepared: &Prepared, tools: &[Too
                 ("async comprehensions", "Use `await asyncio.gather(*[...])`."),
                 ("async with", "Use `with`, or call the functions directly."),
                 ("exception groups", "Use plain `except` and loop over `e.exceptions`."),
-                ("class bodies", "Put only methods and `name = value` in a class body; move the rest behind the class."),
+                (
+                    "class bodies",
+                    "Put only methods and `name = value` in a class body; move the rest behind the class.",
+                ),
                 ("complex class variable", "Assign one name per line in a class body."),
                 ("Wildcard", "Import the names that you need."),
                 ("**kwargs", "Merge the dicts first: `f(**{**a, **b})`."),
                 ("shadows a captured variable", "Rename the class member or the outer variable."),
                 ("template strings", "Use an f-string."),
             ];
-            ways.iter().find(|(part, _)| message.contains(part)).and_then(|(_, way)| fixed(way)).or_else(|| {
-                fixed("Write it in another way: plain functions, lists and dicts always work.")
-            })
+            ways.iter()
+                .find(|(part, _)| message.contains(part))
+                .and_then(|(_, way)| fixed(way))
+                .or_else(|| fixed("Write it in another way: plain functions, lists and dicts always work."))
         }
-        ExcType::NotImplementedError if message.contains("Wildcard imports") => fixed("Import the names that you need."),
+        ExcType::NotImplementedError if message.contains("Wildcard imports") => {
+            fixed("Import the names that you need.")
+        }
         ExcType::TypeError if message.contains("coroutine") => {
             fixed("Write `await` before the call (or `await asyncio.gather(...)` for several).")
         }
@@ -92,13 +100,16 @@ fn hint(error: &MontyException, message: &str, prepared: &Prepared, tools: &[Too
         }
         ExcType::ModuleNotFoundError => {
             let module = quoted(message)?;
-            let known = modules::AVAILABLE.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+            let known =
+                modules::AVAILABLE.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
             Some(format!("Authorized imports are: [{known}]. {}", modules::way_around(module)))
         }
         ExcType::PermissionError => {
             fixed("There are no files here: use the given functions, or keep the text in a variable.")
         }
-        ExcType::RuntimeError if message.contains("exceptions can only be called with zero or one string") => {
+        ExcType::RuntimeError
+            if message.contains("exceptions can only be called with zero or one string") =>
+        {
             fixed("Give the exception one text: `raise ValueError(f\"...\")`.")
         }
         ExcType::TypeError if message.contains("cannot create 'object' instances") => {
@@ -112,7 +123,9 @@ fn hint(error: &MontyException, message: &str, prepared: &Prepared, tools: &[Too
 fn attribute(message: &str, prepared: &Prepared) -> Option<String> {
     let owner = quoted(message)?;
     match owner {
-        "function" => Some("A function cannot have attributes here: keep the value in a variable or a dict.".to_owned()),
+        "function" => {
+            Some("A function cannot have attributes here: keep the value in a variable or a dict.".to_owned())
+        }
         "str" | "list" | "dict" | "set" | "tuple" | "int" | "float" | "bytes"
             if message.contains("has no attribute") && prepared.source.contains('.') =>
         {

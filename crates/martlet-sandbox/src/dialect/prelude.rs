@@ -89,7 +89,11 @@ mod tests {
     fn pieces_come_after_what_they_stand_on() {
         for (index, piece) in PIECES.iter().enumerate() {
             for need in piece.needs {
-                assert!(PIECES[..index].iter().any(|earlier| earlier.name == *need), "{} needs {need}", piece.name);
+                assert!(
+                    PIECES[..index].iter().any(|earlier| earlier.name == *need),
+                    "{} needs {need}",
+                    piece.name
+                );
             }
         }
     }

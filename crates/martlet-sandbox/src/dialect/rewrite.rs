@@ -7,8 +7,9 @@ use ruff_python_ast::visitor::source_order::{
     SourceOrderVisitor, walk_expr, walk_interpolated_string_element, walk_stmt,
 };
 use ruff_python_ast::{
-    Alias, CmpOp, ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprGenerator, InterpolatedStringElement,
-    Operator, Stmt, StmtAugAssign, StmtClassDef, StmtDelete, StmtFunctionDef, StmtImport, StmtImportFrom, StmtTry,
+    Alias, CmpOp, ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprGenerator,
+    InterpolatedStringElement, Operator, Stmt, StmtAugAssign, StmtClassDef, StmtDelete, StmtFunctionDef,
+    StmtImport, StmtImportFrom, StmtTry, UnaryOp,
 };
 use ruff_text_size::Ranged;
 
@@ -20,34 +21,166 @@ use super::{LATER, Problem};
 
 /// The builtins that the prelude stands in for: where a program defines one of these names, it means its own.
 pub(super) const BUILTINS: &[&str] = &[
-    "callable", "issubclass", "isinstance", "vars", "dir", "globals", "ascii", "delattr", "len", "sorted", "min",
-    "max", "map", "filter", "print", "hasattr", "getattr", "setattr", "super", "next", "str", "list", "dict", "int",
-    "float", "bytes", "set", "tuple", "frozenset", "object", "input", "memoryview", "bytearray", "slice", "type",
-    "property", "staticmethod", "classmethod", "ValueError", "Exception", "KeyError", "TypeError", "RuntimeError",
+    "callable",
+    "issubclass",
+    "isinstance",
+    "vars",
+    "dir",
+    "globals",
+    "ascii",
+    "delattr",
+    "len",
+    "sorted",
+    "min",
+    "max",
+    "map",
+    "filter",
+    "print",
+    "hasattr",
+    "getattr",
+    "setattr",
+    "super",
+    "next",
+    "str",
+    "list",
+    "dict",
+    "int",
+    "float",
+    "bytes",
+    "set",
+    "tuple",
+    "frozenset",
+    "bool",
+    "object",
+    "input",
+    "memoryview",
+    "bytearray",
+    "slice",
+    "type",
+    "property",
+    "staticmethod",
+    "classmethod",
+    "ValueError",
+    "Exception",
+    "KeyError",
+    "TypeError",
+    "RuntimeError",
 ];
 
 /// Methods of the builtin types, which the interpreter knows only where they are called.
 const METHODS: &[&str] = &[
-    "add", "append", "appendleft", "capitalize", "casefold", "copy", "count", "difference", "discard", "encode",
-    "endswith", "extend", "find", "format", "get", "index", "insert", "intersection", "isalnum", "isalpha", "isdigit",
-    "islower", "isnumeric", "isspace", "isupper", "items", "join", "keys", "ljust", "lower", "lstrip", "pop",
-    "popleft", "remove", "replace", "rjust", "rstrip", "setdefault", "sort", "split", "splitlines", "startswith",
-    "strip", "swapcase", "title", "union", "update", "upper", "values", "zfill", "__getitem__", "__contains__",
-    "__len__", "__add__", "total_seconds", "isoformat", "strftime", "group", "search", "match", "sub", "most_common",
-    "decode", "rfind", "partition", "write",
+    "add",
+    "append",
+    "appendleft",
+    "capitalize",
+    "casefold",
+    "copy",
+    "count",
+    "difference",
+    "discard",
+    "encode",
+    "endswith",
+    "extend",
+    "find",
+    "format",
+    "get",
+    "index",
+    "insert",
+    "intersection",
+    "isalnum",
+    "isalpha",
+    "isdigit",
+    "islower",
+    "isnumeric",
+    "isspace",
+    "isupper",
+    "items",
+    "join",
+    "keys",
+    "ljust",
+    "lower",
+    "lstrip",
+    "pop",
+    "popleft",
+    "remove",
+    "replace",
+    "rjust",
+    "rstrip",
+    "setdefault",
+    "sort",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "union",
+    "update",
+    "upper",
+    "values",
+    "zfill",
+    "__getitem__",
+    "__contains__",
+    "__len__",
+    "__add__",
+    "total_seconds",
+    "isoformat",
+    "strftime",
+    "group",
+    "search",
+    "match",
+    "sub",
+    "most_common",
+    "decode",
+    "rfind",
+    "partition",
+    "write",
 ];
 
 /// Functions whose arguments are functions.
 const CALLBACK_TAKERS: &[&str] = &[
-    "map", "filter", "sorted", "min", "max", "reduce", "starmap", "partial", "defaultdict", "takewhile", "dropwhile",
-    "groupby", "filterfalse", "accumulate", "sub", "cmp_to_key",
+    "map",
+    "filter",
+    "sorted",
+    "min",
+    "max",
+    "reduce",
+    "starmap",
+    "partial",
+    "defaultdict",
+    "takewhile",
+    "dropwhile",
+    "groupby",
+    "filterfalse",
+    "accumulate",
+    "sub",
+    "cmp_to_key",
 ];
 
 /// Methods of builtin types that the interpreter lacks, and the prelude's functions for them.
 const LACKING: &[&str] = &[
-    "isocalendar", "ctime", "timetuple", "toordinal", "is_integer", "as_integer_ratio", "fromtimestamp",
-    "fromordinal", "fromisocalendar", "bit_count", "bit_length", "utctimetuple", "format_map", "expandtabs", "translate",
-    "isprintable", "isidentifier", "isdecimal", "conjugate", "tobytes", "utcfromtimestamp", "utcnow",
+    "isocalendar",
+    "ctime",
+    "timetuple",
+    "toordinal",
+    "is_integer",
+    "as_integer_ratio",
+    "fromtimestamp",
+    "fromordinal",
+    "fromisocalendar",
+    "bit_count",
+    "bit_length",
+    "utctimetuple",
+    "format_map",
+    "expandtabs",
+    "translate",
+    "isprintable",
+    "isidentifier",
+    "isdecimal",
+    "conjugate",
+    "tobytes",
+    "utcfromtimestamp",
+    "utcnow",
 ];
 
 pub(super) struct Rewrite<'a, 'f> {
@@ -120,7 +253,8 @@ impl<'a, 'f> Rewrite<'a, 'f> {
     }
 
     fn token(&self, from: usize, to: usize, kind: TokenKind) -> Option<(usize, usize)> {
-        syntax::find_token(self.tokens, from, to, kind).map(|range| (syntax::at(range.start()), syntax::at(range.end())))
+        syntax::find_token(self.tokens, from, to, kind)
+            .map(|range| (syntax::at(range.start()), syntax::at(range.end())))
     }
 
     fn protect(&mut self, bound: &str, place: usize) {
@@ -161,7 +295,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
     fn as_function(&mut self, call: &'a ExprCall, attribute: &'a ExprAttribute, function: &str) {
         self.edits.insert(start(call), format!("{function}("));
         self.visit_expr(&attribute.value);
-        if let Some((dot, _)) = self.token(end(attribute.value.as_ref()), start(&attribute.attr), TokenKind::Dot) {
+        if let Some((dot, _)) =
+            self.token(end(attribute.value.as_ref()), start(&attribute.attr), TokenKind::Dot)
+        {
             let empty = call.arguments.args.is_empty() && call.arguments.keywords.is_empty();
             self.edits.replace(dot, start(&call.arguments) + 1, if empty { "" } else { ", " });
         }
@@ -172,7 +308,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
     fn instead_of_attribute(&mut self, attribute: &'a ExprAttribute, before: &str, after: &str) {
         self.edits.insert(start(attribute), before);
         self.visit_expr(&attribute.value);
-        if let Some((dot, _)) = self.token(end(attribute.value.as_ref()), start(&attribute.attr), TokenKind::Dot) {
+        if let Some((dot, _)) =
+            self.token(end(attribute.value.as_ref()), start(&attribute.attr), TokenKind::Dot)
+        {
             self.edits.replace(dot, end(attribute), after);
         }
     }
@@ -187,7 +325,11 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             }
         }
         for keyword in &call.arguments.keywords {
-            if keyword.arg.as_ref().is_some_and(|name| matches!(name.as_str(), "key" | "default" | "default_factory")) {
+            if keyword
+                .arg
+                .as_ref()
+                .is_some_and(|name| matches!(name.as_str(), "key" | "default" | "default_factory"))
+            {
                 self.callback(&keyword.value);
             } else {
                 self.visit_expr(&keyword.value);
@@ -214,8 +356,10 @@ impl<'a, 'f> Rewrite<'a, 'f> {
 
     fn is_type(&self, expr: &Expr) -> bool {
         name(expr).is_some_and(|name| {
-            matches!(name, "str" | "list" | "dict" | "int" | "float" | "bytes" | "set" | "tuple" | "frozenset")
-                && self.facts.is_builtin(name)
+            matches!(
+                name,
+                "str" | "list" | "dict" | "int" | "float" | "bytes" | "set" | "tuple" | "frozenset"
+            ) && self.facts.is_builtin(name)
         })
     }
 
@@ -224,7 +368,10 @@ impl<'a, 'f> Rewrite<'a, 'f> {
         let mut changed = false;
         for alias in &import.names {
             let module = alias.name.as_str();
-            let bound = alias.asname.as_ref().map_or(module.split('.').next().unwrap_or_default(), |name| name.as_str());
+            let bound = alias
+                .asname
+                .as_ref()
+                .map_or(module.split('.').next().unwrap_or_default(), |name| name.as_str());
             self.protect(bound, start(alias));
             match modules::provision(module) {
                 Some(Provision::Native) => parts.push(format!("import {}", self.text(alias))),
@@ -232,7 +379,11 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                     changed = true;
                     self.pieces.insert(piece);
                     // `import urllib.parse` binds `urllib`.
-                    let object = if alias.asname.is_none() { object.split('.').next().unwrap_or(object) } else { object };
+                    let object = if alias.asname.is_none() {
+                        object.split('.').next().unwrap_or(object)
+                    } else {
+                        object
+                    };
                     // The interpreter's own package must not be hidden by a part of it.
                     if alias.asname.is_none() && module == "collections.abc" {
                         parts.push("import collections".to_owned());
@@ -301,7 +452,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 if star {
                     self.fail(
                         "NotImplementedError",
-                        format!("`from {module} import *` is not supported here: import the names that you need"),
+                        format!(
+                            "`from {module} import *` is not supported here: import the names that you need"
+                        ),
                         start(import),
                     );
                 }
@@ -340,7 +493,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 self.pieces.insert("builtins");
                 self.edits.replace(place, start(inner), "_mt_del(");
                 self.visit_expr(&inner.value);
-                if let Some((open, after)) = self.token(end(inner.value.as_ref()), start(inner.slice.as_ref()) + 1, TokenKind::Lsqb) {
+                if let Some((open, after)) =
+                    self.token(end(inner.value.as_ref()), start(inner.slice.as_ref()) + 1, TokenKind::Lsqb)
+                {
                     self.edits.replace(open, after, ", ");
                     self.index(&inner.slice);
                     self.edits.replace(end(inner.slice.as_ref()), end(stmt), ")");
@@ -381,14 +536,12 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             return;
         }
         let alone = self.source.starts_line(place)
-            && self
-                .source
-                .text
-                .get(end(stmt)..)
-                .is_some_and(|rest| rest.lines().next().is_none_or(|line| {
+            && self.source.text.get(end(stmt)..).is_some_and(|rest| {
+                rest.lines().next().is_none_or(|line| {
                     let line = line.trim_start();
                     line.is_empty() || line.starts_with('#')
-                }));
+                })
+            });
         if !alone && lines.iter().any(|line| line == "try:") {
             self.fail(
                 "NotImplementedError",
@@ -470,8 +623,8 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             let known = last_name(&decorator.expression);
             match known {
                 Some(
-                    "property" | "abstractproperty" | "setter" | "getter" | "deleter" | "abstractmethod" | "override"
-                    | "final" | "classmethod" | "overload",
+                    "property" | "abstractproperty" | "setter" | "getter" | "deleter" | "abstractmethod"
+                    | "override" | "final" | "classmethod" | "overload",
                 ) => {}
                 Some("staticmethod") => {
                     self.pieces.insert("classes");
@@ -505,7 +658,11 @@ impl<'a, 'f> Rewrite<'a, 'f> {
     fn class(&mut self, class: &'a StmtClassDef) {
         self.protect(&class.name, start(class));
         let keyword = self
-            .token(class.decorator_list.last().map_or(start(class), end), start(&class.name), TokenKind::Class)
+            .token(
+                class.decorator_list.last().map_or(start(class), end),
+                start(&class.name),
+                TokenKind::Class,
+            )
             .map_or(start(class), |found| found.0);
         let mut bases = Vec::new();
         let mut lower = false;
@@ -518,7 +675,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 };
                 match last {
                     "object" | "Generic" | "Protocol" | "ABC" => {}
-                    "Enum" | "IntEnum" | "StrEnum" | "NamedTuple" | "TypedDict" => bases.push(format!("_mt_{last}")),
+                    "Enum" | "IntEnum" | "StrEnum" | "NamedTuple" | "TypedDict" => {
+                        bases.push(format!("_mt_{last}"))
+                    }
                     _ => {
                         let text = match base {
                             Expr::Subscript(subscript) => self.text(subscript.value.as_ref()),
@@ -554,7 +713,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 _ => None,
             })
             .collect();
-        lower |= methods.iter().any(|method| kind(method).is_some_and(|(kind, is_abstract)| kind == Kind::Class || is_abstract));
+        lower |= methods
+            .iter()
+            .any(|method| kind(method).is_some_and(|(kind, is_abstract)| kind == Kind::Class || is_abstract));
         lower |= methods.iter().any(|method| method.name.as_str() == "__len__");
         self.ordered_dataclass(class);
         if lower && !foreign {
@@ -566,7 +727,8 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 .collect();
             let blank = if blank.is_empty() { String::new() } else { format!(", {}", tuple(&blank)) };
             let indent = self.source.indent_at(keyword);
-            let call = format!("@_mt_class(({}), {}{blank})\n{indent}", joined(&bases), tuple(&members(class)));
+            let call =
+                format!("@_mt_class(({}), {}{blank})\n{indent}", joined(&bases), tuple(&members(class)));
             for decorator in &class.decorator_list {
                 self.visit_decorator(decorator);
             }
@@ -648,8 +810,13 @@ impl<'a, 'f> Rewrite<'a, 'f> {
 
     fn is_plain_exception(&self, expr: &Expr) -> bool {
         match expr {
-            Expr::Name(name) => EXCEPTIONS.contains(&name.id.as_str()) && !self.facts.bound.contains(name.id.as_str()),
-            Expr::Attribute(attribute) => self.facts.module(&attribute.value).is_some(),
+            Expr::Name(name) => {
+                EXCEPTIONS.contains(&name.id.as_str()) && !self.facts.bound.contains(name.id.as_str())
+            }
+            Expr::Attribute(attribute) => {
+                self.facts.module(&attribute.value).is_some()
+                    && !self.facts.state.exceptions.contains(attribute.attr.as_str())
+            }
             _ => false,
         }
     }
@@ -686,7 +853,11 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             self.visit_expr(&assign.value);
             self.edits.insert(end(stmt), "))");
         } else {
-            self.edits.replace(start(stmt), start(assign.value.as_ref()), format!("{target} = _mt_{operator}({target}, ("));
+            self.edits.replace(
+                start(stmt),
+                start(assign.value.as_ref()),
+                format!("{target} = _mt_{operator}({target}, ("),
+            );
             self.visit_expr(&assign.value);
             self.edits.insert(end(stmt), "))");
         }
@@ -701,7 +872,10 @@ impl<'a, 'f> Rewrite<'a, 'f> {
         {
             let (class, instance) = match &*call.arguments.args {
                 [class, instance] => (self.text(class).to_owned(), self.text(instance).to_owned()),
-                _ => (class.clone(), self.methods.last().cloned().flatten().unwrap_or_else(|| "self".to_owned())),
+                _ => (
+                    class.clone(),
+                    self.methods.last().cloned().flatten().unwrap_or_else(|| "self".to_owned()),
+                ),
             };
             self.pieces.insert("classes");
             self.edits.replace(start(expr), end(expr), format!("_mt_super({class}, {instance}, '{attr}')"));
@@ -784,7 +958,8 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                 "print" => arguments
                     .find_keyword("file")
                     .is_some_and(|keyword| {
-                        !matches!(last_name(&keyword.value), Some("stderr" | "stdout")) && !keyword.value.is_none_literal_expr()
+                        !matches!(last_name(&keyword.value), Some("stderr" | "stdout"))
+                            && !keyword.value.is_none_literal_expr()
                     })
                     .then(|| ("builtins", "_mt_print".to_owned())),
                 "next" => {
@@ -796,6 +971,14 @@ impl<'a, 'f> Rewrite<'a, 'f> {
                         return;
                     }
                     None
+                }
+                "bool"
+                    if arguments.args.len() == 1
+                        && ["__bool__", "__len__"]
+                            .iter()
+                            .any(|name| self.facts.state.dunders.contains(*name)) =>
+                {
+                    Some(("classes", "_mt_true".to_owned()))
                 }
                 "object" if arguments.args.is_empty() => Some(("builtins", "_mt_object".to_owned())),
                 "bytes"
@@ -829,7 +1012,9 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             let custom = |names: &[&str]| names.iter().any(|name| arguments.find_keyword(name).is_some());
             let found = match (module, function) {
                 ("json", "dumps" | "dump") if custom(&["default", "cls"]) => Some(("json", "_mt_mod_json")),
-                ("json", "loads" | "load") if custom(&["object_hook", "parse_float", "cls", "object_pairs_hook"]) => {
+                ("json", "loads" | "load")
+                    if custom(&["object_hook", "parse_float", "cls", "object_pairs_hook"]) =>
+                {
                     Some(("json", "_mt_mod_json"))
                 }
                 ("re", "sub")
@@ -852,7 +1037,8 @@ impl<'a, 'f> Rewrite<'a, 'f> {
             && !self.is_type(&attribute.value)
         {
             let attr = attribute.attr.as_str();
-            let own = self.facts.state.classes.values().any(|members| members.iter().any(|member| member == attr));
+            let own =
+                self.facts.state.classes.values().any(|members| members.iter().any(|member| member == attr));
             if attr == "sort" && (self.facts.ordered() || self.calls_tools(call)) {
                 self.pieces.insert("order");
                 self.as_function(call, attribute, "_mt_sort");
@@ -961,6 +1147,22 @@ impl<'a, 'f> Rewrite<'a, 'f> {
         self.edits.insert(to, if open == 1 { ")" } else { "))" });
     }
 
+    /// An expression that is asked whether it is true: the interpreter does not ask its class.
+    fn truth(&mut self, expr: &'a Expr) {
+        let asks = ["__bool__", "__len__"].iter().any(|name| self.facts.state.dunders.contains(*name));
+        match expr {
+            _ if !asks => self.visit_expr(expr),
+            Expr::BoolOp(operation) => operation.values.iter().for_each(|value| self.truth(value)),
+            Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_) => {
+                self.pieces.insert("classes");
+                self.edits.insert(start(expr), "_mt_true(");
+                self.visit_expr(expr);
+                self.edits.insert(end(expr), ")");
+            }
+            _ => self.visit_expr(expr),
+        }
+    }
+
     fn compare(&mut self, expr: &'a Expr) {
         let Expr::Compare(compare) = expr else { return };
         let helper = match &*compare.ops {
@@ -974,8 +1176,7 @@ impl<'a, 'f> Rewrite<'a, 'f> {
         if let [left, right] = &*compare.operands
             && !helper.is_empty()
             && self.facts.ordered()
-            && !number(left)
-            && !number(right)
+            && !(number(left) && number(right))
         {
             let kinds = [TokenKind::Less, TokenKind::Greater, TokenKind::LessEqual, TokenKind::GreaterEqual];
             let operator = syntax::tokens_in(self.tokens, end(left), start(right))
@@ -1157,6 +1358,20 @@ impl<'a> SourceOrderVisitor<'a> for Rewrite<'a, '_> {
                 }
                 walk_stmt(self, stmt);
             }
+            Stmt::If(inner) => {
+                self.truth(&inner.test);
+                inner.body.iter().for_each(|stmt| self.visit_stmt(stmt));
+                for clause in &inner.elif_else_clauses {
+                    if let Some(test) = &clause.test {
+                        self.truth(test);
+                    }
+                    clause.body.iter().for_each(|stmt| self.visit_stmt(stmt));
+                }
+            }
+            Stmt::While(inner) => {
+                self.truth(&inner.test);
+                inner.body.iter().chain(&inner.orelse).for_each(|stmt| self.visit_stmt(stmt));
+            }
             Stmt::TypeAlias(alias) => self.edits.replace(start(stmt), start(alias.name.as_ref()), ""),
             _ => walk_stmt(self, stmt),
         }
@@ -1172,10 +1387,23 @@ impl<'a> SourceOrderVisitor<'a> for Rewrite<'a, '_> {
             Expr::Attribute(attribute) => self.attribute(expr, attribute),
             Expr::Call(call) => self.call(expr, call),
             Expr::Compare(_) => self.compare(expr),
-            Expr::Await(inner) if self.has_tools && matches!(*inner.value, Expr::Name(_) | Expr::Subscript(_) | Expr::Attribute(_)) => {
+            Expr::If(inner) => {
+                self.visit_expr(&inner.body);
+                self.truth(&inner.test);
+                self.visit_expr(&inner.orelse);
+            }
+            Expr::UnaryOp(inner) if inner.op == UnaryOp::Not => self.truth(&inner.operand),
+            Expr::Await(inner)
+                if self.has_tools
+                    && matches!(*inner.value, Expr::Name(_) | Expr::Subscript(_) | Expr::Attribute(_)) =>
+            {
                 self.awaited(&inner.value);
             }
-            Expr::Lambda(_) | Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) => {
+            Expr::Lambda(_)
+            | Expr::ListComp(_)
+            | Expr::SetComp(_)
+            | Expr::DictComp(_)
+            | Expr::Generator(_) => {
                 self.depth += 1;
                 walk_expr(self, expr);
                 self.depth -= 1;

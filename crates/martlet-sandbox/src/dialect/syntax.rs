@@ -1,8 +1,8 @@
 //! Small questions about a syntax tree.
 
+use ruff_python_ast::Expr;
 use ruff_python_ast::token::{Token, TokenKind, Tokens};
 use ruff_python_ast::visitor::source_order::{SourceOrderVisitor, walk_expr};
-use ruff_python_ast::Expr;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 /// A place as an index of bytes.

@@ -4,7 +4,7 @@ use martlet_core::code::CodeError;
 use martlet_core::tool::ToolSpec;
 use monty::{MontyRepl, ReplProgress};
 use monty_types::{
-    CompileOptions, ExtFunctionResult, ExcType, MontyException, MontyObject, NameLookupResult, NamedValues,
+    CompileOptions, ExcType, ExtFunctionResult, MontyException, MontyObject, NameLookupResult, NamedValues,
     OsFunctionCall, PrintWriter, ResourceLimits, ResourceTracker,
 };
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ struct Ran {
 }
 
 fn tool(name: &str, parameters: &[&str]) -> ToolSpec {
-    let properties: serde_json::Map<_, _> = parameters.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+    let properties: serde_json::Map<_, _> =
+        parameters.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
     ToolSpec::new(name, "").parameters(json!({"type": "object", "properties": properties}))
 }
 
@@ -37,12 +38,20 @@ fn answer(name: &str, args: &monty_types::CallArgs) -> ExtFunctionResult {
     match name {
         "add" => MontyObject::int(number(0, "a") + number(1, "b")).into(),
         "get_weather" => {
-            let city = args.arg(0).or_else(|| args.kwarg("city")).and_then(|city| city.as_str().map(str::to_owned));
+            let city =
+                args.arg(0).or_else(|| args.kwarg("city")).and_then(|city| city.as_str().map(str::to_owned));
             let temp = if city.as_deref() == Some("Paris") { 15 } else { 12 };
             value::from_json(&json!({"city": city, "temp": temp})).into()
         }
-        "search" => MontyObject::string(format!("found {}", args.arg(0).map(|q| q.py_repr()).unwrap_or_default())).into(),
-        _ => MontyException::new(ExcType::ValueError, args.arg(0).and_then(|text| text.as_str().map(str::to_owned))).into(),
+        "search" => {
+            MontyObject::string(format!("found {}", args.arg(0).map(|q| q.py_repr()).unwrap_or_default()))
+                .into()
+        }
+        _ => MontyException::new(
+            ExcType::ValueError,
+            args.arg(0).and_then(|text| text.as_str().map(str::to_owned)),
+        )
+        .into(),
     }
 }
 
@@ -73,16 +82,23 @@ impl Session {
         }
         let mut repl = self.repl.take().unwrap();
         for piece in &prepared.prelude {
-            repl.feed_run(piece, NamedValues::new(), PrintWriter::Disabled).unwrap_or_else(|error| panic!("{error}"));
+            repl.feed_run(piece, NamedValues::new(), PrintWriter::Disabled)
+                .unwrap_or_else(|error| panic!("{error}"));
         }
         self.state = prepared.state.clone();
         let value = self.drive(repl, &prepared, &mut stdout);
         Ran { stdout, value }
     }
 
-    fn drive(&mut self, repl: MontyRepl, prepared: &Prepared, out: &mut String) -> Result<MontyObject, CodeError> {
+    fn drive(
+        &mut self,
+        repl: MontyRepl,
+        prepared: &Prepared,
+        out: &mut String,
+    ) -> Result<MontyObject, CodeError> {
         let mut waiting: Vec<(u32, ExtFunctionResult)> = Vec::new();
-        let mut step = repl.feed_start(&prepared.code, NamedValues::new(), PrintWriter::CollectString(out, None));
+        let mut step =
+            repl.feed_start(&prepared.code, NamedValues::new(), PrintWriter::CollectString(out, None));
         loop {
             let print = PrintWriter::CollectString(out, None);
             step = match step {
@@ -158,12 +174,21 @@ fn cases() {
         }
         let mut session = Session::new();
         let mut ok = true;
-        for (code, expected) in case["snippets"].as_array().unwrap().iter().zip(case["expected"].as_array().unwrap()) {
+        for (code, expected) in
+            case["snippets"].as_array().unwrap().iter().zip(case["expected"].as_array().unwrap())
+        {
             let ran = session.run(code.as_str().unwrap());
             let kind = ran.value.as_ref().err().map(|error| error.kind.as_str());
             if ran.stdout != expected["stdout"].as_str().unwrap() || kind != expected["error"].as_str() {
                 ok = false;
-                eprintln!("## {} {}: want {:?} got {:?} {:?}", case["id"], case["theme"], expected["stdout"].as_str().unwrap(), ran.stdout, ran.value.err().map(|e| e.to_string()));
+                eprintln!(
+                    "## {} {}: want {:?} got {:?} {:?}",
+                    case["id"],
+                    case["theme"],
+                    expected["stdout"].as_str().unwrap(),
+                    ran.stdout,
+                    ran.value.err().map(|e| e.to_string())
+                );
                 break;
             }
         }

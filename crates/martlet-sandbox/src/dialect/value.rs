@@ -38,7 +38,9 @@ fn json(object: ObjectRef<'_>, parts: &mut usize, depth: usize) -> Value {
         MontyNode::Float(number) => {
             Number::from_f64(*number).map_or_else(|| Value::String(object.py_repr()), Value::Number)
         }
-        MontyNode::String(text) | MontyNode::Path(text) | MontyNode::Decimal(text) => Value::String(text.clone()),
+        MontyNode::String(text) | MontyNode::Path(text) | MontyNode::Decimal(text) => {
+            Value::String(text.clone())
+        }
         MontyNode::Bytes(bytes) => Value::String(base64(bytes)),
         MontyNode::List(_) | MontyNode::Tuple(_) | MontyNode::Set(_) | MontyNode::FrozenSet(_) => {
             let items = object.items().unwrap_or_default();
@@ -46,7 +48,8 @@ fn json(object: ObjectRef<'_>, parts: &mut usize, depth: usize) -> Value {
         }
         MontyNode::NamedTuple { field_names, .. } => {
             let items = object.items().unwrap_or_default();
-            let fields = field_names.iter().cloned().zip(items.into_iter().map(|item| json(item, parts, depth - 1)));
+            let fields =
+                field_names.iter().cloned().zip(items.into_iter().map(|item| json(item, parts, depth - 1)));
             Value::Object(fields.collect())
         }
         MontyNode::Dict(_) => {

@@ -235,6 +235,8 @@ def _mt_class(bases, own, abstract=()):
         for base in real:
             kind = kind or getattr(base, '_mt_kind', None)
         cls._mt_own = own
+        if kind is not None:
+            cls._mt_kind = kind
         if kind == 'namedtuple':
             return _mt_namedtuple_class(cls, own)
         if kind == 'typeddict':
@@ -286,8 +288,6 @@ def _mt_class(bases, own, abstract=()):
             _mt_allow(cls, mro)
         if '__eq__' in own and '__hash__' not in own:
             cls.__hash__ = None
-        if hasattr(cls, '__len__') and not hasattr(cls, '__bool__'):
-            cls.__bool__ = lambda self: self.__len__() != 0
         for name in every:
             if name.startswith('_mt_cm_'):
                 setattr(cls, name[7:], _mt_ClassMethod(getattr(cls, name), cls))
@@ -430,7 +430,7 @@ def _mt_super(cls, instance, name):
         names = getattr(base, '_mt_own', None) or _mt_known_members(base)
         if name in names and hasattr(base, name):
             function = getattr(base, name)
-            if base.__init__ is function and name == '__init__' and getattr(base, '_mt_forbidden', False):
+            if name == '__init__' and getattr(base, '_mt_forbidden', False):
                 if base._mt_init is None:
                     return lambda *args, **kwargs: None
                 function = base._mt_init
@@ -665,6 +665,15 @@ def _mt_len(x):
     if hasattr(type(x), '__len__'):
         return x.__len__()
     return len(x)
+
+
+def _mt_true(x):
+    cls = type(x)
+    if hasattr(cls, '__bool__'):
+        return x.__bool__()
+    if hasattr(cls, '__len__'):
+        return x.__len__() != 0
+    return True if x else False
 
 
 def _mt_compare(a, b, name, swapped):

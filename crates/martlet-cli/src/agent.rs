@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::args::{ActionType, AgentArgs, PromptSize};
 use crate::exit::Failure;
-use crate::tools::{self, PythonTool};
+use crate::tools;
 
 /// Checks what can be checked without a model, so that nothing is fetched for arguments that are wrong.
 pub(crate) fn check(args: &AgentArgs) -> Result<(), Failure> {
@@ -33,7 +33,7 @@ pub(crate) fn build(
     check(args)?;
     let profile = model.profile();
     let sandbox = args.sandbox.open()?;
-    let tools = tools::toolbox(&args.tools, || PythonTool::new(sandbox.clone(), &args.imports))?;
+    let tools = tools::toolbox(&args.tools, &sandbox, &args.imports)?;
     let mut builder: AgentBuilder = match args.action_type {
         ActionType::Code => Agent::code(model).imports(args.imports.iter().cloned()),
         ActionType::ToolCalling => Agent::tool_calling(model),

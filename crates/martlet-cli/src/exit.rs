@@ -125,7 +125,7 @@ pub(crate) fn tell(error: &(dyn std::error::Error + 'static), verbose: bool) {
     while let Some(error) = cause {
         let text = error.to_string();
         // An error that passes its cause's words on says nothing new.
-        if text != said {
+        if !said.contains(&text) {
             let _ = writeln!(stderr, "  {} {}", style.paint(Paint::Dim, "because:"), style::printable(&text));
             said = text;
         }

@@ -99,7 +99,7 @@ async fn fetch(
     progress.bar.finish_and_clear();
     fetched.map_err(|error| {
         let advice = "or name a model that runs elsewhere with --model, such as ollama/qwen3:4b";
-        Failure::new(Exit::Unreachable, anyhow::Error::msg(format!("{error}; {advice}")))
+        Failure::new(Exit::of_model(error.kind()), anyhow::Error::msg(format!("{error}; {advice}")))
     })
 }
 

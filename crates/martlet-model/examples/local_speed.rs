@@ -42,7 +42,7 @@ async fn main() -> Result<(), martlet_model::ModelError> {
             (0..130).map(|at| format!("{:x}", (at + 1) * (round + 7) * 7919 % 4093)).collect();
         let request = ModelRequest {
             messages: vec![Message::user(format!(
-                "{} Tell a long story about these numbers.",
+                "{} Forget these numbers. Write a long story about a bird.",
                 words.join(" ")
             ))],
             options: ModelOptions { max_tokens: Some(WRITTEN), ..ModelOptions::default() },

@@ -2,6 +2,7 @@
 //!
 //! The weights are kept in `$MARTLET_MODEL_DIR`, or in the build directory. Without a network and without
 //! weights these tests fail.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -147,18 +147,25 @@ impl LocalModel {
         loaded.await.map_err(|_| stopped())?
     }
 
-    async fn enqueue(&self, job: Job) -> Result<(), ModelError> {
-        let queue = self.queue()?;
-        queue.send(job).await.map_err(|_| stopped())
+    async fn enqueue(&self, mut job: Job) -> Result<(), ModelError> {
+        while let Some((queue, unsent)) = self.queue(job)? {
+            match queue.send(unsent).await {
+                Ok(()) => break,
+                // The worker could not load the weights and ended meanwhile. The next one has this job from the
+                // start, so it is answered in any case.
+                Err(mpsc::error::SendError(unsent)) => job = unsent,
+            }
+        }
+        Ok(())
     }
 
-    /// The queue of the running worker; starts one if there is none.
-    fn queue(&self) -> Result<mpsc::Sender<Job>, ModelError> {
+    /// The queue of the running worker and the job for it. If there is none, one is started with the job.
+    fn queue(&self, job: Job) -> Result<Option<(mpsc::Sender<Job>, Job)>, ModelError> {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = &*worker
             && !running.queue.is_closed()
         {
-            return Ok(running.queue.clone());
+            return Ok(Some((running.queue.clone(), job)));
         }
         if let Some(ended) = worker.take() {
             // It could not load the weights. They may be there by now.
@@ -166,6 +173,7 @@ impl LocalModel {
             let _ = ended.thread.join();
         }
         let (queue, jobs) = mpsc::channel(QUEUE);
+        queue.try_send(job).map_err(|_| stopped())?;
         let (name, weights, limits) = (Arc::clone(&self.name), self.weights.clone(), self.limits);
         let closing = Arc::clone(&self.closing);
         let thread = std::thread::Builder::new()
@@ -175,8 +183,8 @@ impl LocalModel {
                 ModelError::new(ModelFailureKind::Local, "the embedded model's thread could not be started")
                     .with_source(error)
             })?;
-        *worker = Some(Worker { queue: queue.clone(), thread });
-        Ok(queue)
+        *worker = Some(Worker { queue, thread });
+        Ok(None)
     }
 
     async fn answer(

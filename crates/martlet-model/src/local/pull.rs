@@ -393,9 +393,10 @@ fn shown(words: &[OsString]) -> String {
 
 /// The line of the client's complaint that says most, without addresses, which may hold passwords.
 fn last_words(said: &str) -> &str {
-    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains("://"));
-    let errors = lines.clone().filter(|line| line.starts_with("ERROR:"));
-    errors.last().or(lines.last()).unwrap_or("it did not say why")
+    let mut lines =
+        said.lines().rev().map(str::trim).filter(|line| !line.is_empty() && !line.contains("://"));
+    let error = lines.clone().find(|line| line.starts_with("ERROR:"));
+    error.or_else(|| lines.next()).unwrap_or("it did not say why")
 }
 
 fn failed_download(package: &str, version: &str, why: &str) -> ModelError {
@@ -428,5 +429,5 @@ fn size_of_dir(dir: &Path) -> u64 {
         .sum()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

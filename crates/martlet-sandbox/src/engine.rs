@@ -461,7 +461,7 @@ impl<'a> Running<'a> {
     }
 
     fn completed(mut self, repl: MontyRepl, value: &MontyObject) -> Turn {
-        let value = (value.type_name() != "NoneType").then(|| binding::code_value(value));
+        let value = (value.type_name() != "NoneType").then(|| binding::shown_value(value));
         self.note_calls_never_made();
         self.end(Some(repl), CodeEnd { value, ..CodeEnd::default() })
     }

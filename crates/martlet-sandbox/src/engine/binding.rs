@@ -11,6 +11,8 @@ use crate::dialect::value;
 const MAX_DEPTH: usize = 100;
 /// The bytes that the arguments of one call may have as JSON.
 const MAX_ARGUMENT_BYTES: usize = 8 << 20;
+/// The bytes of a last expression's `repr` that leave the sandbox.
+const MAX_SHOWN_BYTES: usize = 1 << 20;
 
 /// Binds the arguments of a call to the parameters of the tool.
 pub(super) fn bind(tool: &ToolSpec, args: &CallArgs) -> Result<Map<String, Value>, MontyException> {
@@ -73,6 +75,18 @@ pub(super) fn answer(args: &CallArgs) -> Result<CodeValue, MontyException> {
 /// A value that leaves the sandbox.
 pub(super) fn code_value(object: &MontyObject) -> CodeValue {
     CodeValue { json: json(object), repr: value::repr(object) }
+}
+
+/// The value of a program's last expression: it is only shown, so that a large one is cut instead of refused.
+pub(super) fn shown_value(object: &MontyObject) -> CodeValue {
+    let mut repr = value::repr(object);
+    if repr.len() <= MAX_SHOWN_BYTES {
+        return CodeValue { json: json(object), repr };
+    }
+    let bytes = repr.len();
+    repr.truncate(repr.floor_char_boundary(MAX_SHOWN_BYTES));
+    repr.push_str(&format!("... [cut: {bytes} bytes]"));
+    CodeValue { json: Value::String(repr.clone()), repr }
 }
 
 /// The exception that a program is given for a call that failed.

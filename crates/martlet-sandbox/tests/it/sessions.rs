@@ -153,3 +153,14 @@ async fn the_host_is_out_of_reach() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_large_last_value_is_cut_and_kept() {
+    for (place, sandbox) in sandboxes() {
+        let mut session = sandbox.open(options());
+        let end = run(&mut *session, "x = 'a' * 3_000_000\nx", None).await;
+        assert!(value(&end).as_str().unwrap().ends_with("... [cut: 3000002 bytes]"), "{place}");
+        let end = run(&mut *session, "len(x)", end.session).await;
+        assert_eq!(value(&end), json!(3_000_000), "{place}");
+    }
+}

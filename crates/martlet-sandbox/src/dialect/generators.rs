@@ -187,9 +187,10 @@ fn eager(source: &Source, function: &StmtFunctionDef, tokens: &Tokens, edits: &m
     } else {
         format!("{}    ", source.indent_at(start(function)))
     };
-    edits.insert(header, format!("\n{indent}_mt_out = []{}", if own_line { "" } else { "\n" }));
-    if !own_line {
-        edits.insert(start(first), indent.clone());
+    if own_line {
+        edits.insert(header, format!("\n{indent}_mt_out = []"));
+    } else {
+        edits.replace(header, start(first), format!("\n{indent}_mt_out = []\n{indent}"));
     }
     let mut collect = Collect { edits };
     function.body.iter().for_each(|stmt| collect.visit_stmt(stmt));

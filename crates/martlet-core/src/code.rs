@@ -50,6 +50,7 @@ pub struct CodeCall {
 }
 
 /// What came of a [`CodeRequest`].
+#[expect(clippy::large_enum_variant, reason = "outcomes are few and short-lived; a box would cost each one")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CodeOutcome {

@@ -20,7 +20,7 @@ pub enum AgentError {
 }
 
 /// Why a run has no result of its own. Mistakes that the model can mend are no reason: the model is told of them.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The model could not be reached, or the machine could not perform an effect.
@@ -47,6 +47,25 @@ pub enum RunError {
     /// The task that drove the run is gone: its runtime was shut down, or a model or tool panicked in it.
     #[error("the task that drove the run ended early: its runtime was shut down, or a model panicked")]
     DriverGone,
+}
+
+impl std::fmt::Debug for RunError {
+    /// Leaves the run itself out: an error that ends `main` is printed this way, and a conversation is no message.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed { failure, result } => f
+                .debug_struct("Failed")
+                .field("failure", failure)
+                .field("run", &result.run)
+                .field("steps", &result.steps.len())
+                .finish_non_exhaustive(),
+            Self::Journal(error) => f.debug_tuple("Journal").field(error).finish(),
+            Self::Resume(problem) => f.debug_tuple("Resume").field(problem).finish(),
+            Self::BlockingInAsync => f.write_str("BlockingInAsync"),
+            Self::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
+            Self::DriverGone => f.write_str("DriverGone"),
+        }
+    }
 }
 
 impl RunError {

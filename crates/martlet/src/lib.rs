@@ -57,3 +57,14 @@ pub use observe::{Observer, Update};
 pub use record::JournalRecord;
 pub use request::RunRequest;
 pub use session::Session;
+
+#[cfg(doctest)]
+mod documents {
+    //! The snippets of the pages compile, and those that can run offline run.
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/agents.md")]
+    mod agents {}
+    #[doc = include_str!("../../../docs/tools.md")]
+    mod tools {}
+}

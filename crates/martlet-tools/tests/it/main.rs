@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in their helpers")]
 
+mod python;
 mod toolbox;

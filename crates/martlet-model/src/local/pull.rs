@@ -31,7 +31,7 @@ const PART_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub struct PullProgress {
     /// What is being done.
     pub phase: PullPhase,
-    /// Bytes that this phase has behind it. While parts arrive it is an estimate that may step back a little.
+    /// Bytes that this phase has behind it. While parts arrive it is an estimate.
     pub done: u64,
     /// Bytes that it has in all.
     pub total: u64,
@@ -154,11 +154,14 @@ async fn fetch(
     let arriving = futures::stream::iter(missing).map(|part| part_file(model, part, dir, &parts_dir, client));
     let mut arriving = std::pin::pin!(arriving.buffered(PARALLEL));
     let mut ticks = tokio::time::interval(TICK);
+    let mut done = length;
     loop {
         let part = tokio::select! {
             part = arriving.next() => part,
             _ = ticks.tick() => {
-                let done = length.saturating_add(size_of_dir(&parts_dir)).min(model.bytes);
+                // A part counts twice while it is unpacked, so the estimate would step back after it.
+                let seen = length.saturating_add(size_of_dir(&parts_dir)).min(model.bytes.saturating_sub(1));
+                done = done.max(seen);
                 progress(PullProgress { phase: PullPhase::Fetching, done, total: model.bytes });
                 continue;
             }

@@ -179,7 +179,6 @@ fn a_program_that_needs_nothing_passes_unchanged() {
         "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    print(e)\nelse:\n    print('x')",
         "r = search('a')\nprint(r['k'], f\"{r!r:>10} {r=}\")",
         "rs = [search(q) for q in ['a']]\nfor r in rs:\n    print(r)",
-        "async def f():\n    return await search('a')\nprint(await f())",
         "s = '''\n  yield\n  del x\n'''\nprint(s)  # class A(B): yield",
         "def isinstance_of(callable):\n    return callable(1)\nprint(isinstance_of(str))",
         "x = (\n",

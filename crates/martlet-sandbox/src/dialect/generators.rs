@@ -477,7 +477,7 @@ impl Lowering<'_> {
     fn statement(&mut self, stmt: &Stmt, around: Around) -> Result<(), Unsupported> {
         let flow = scan(stmt);
         let offset = start(stmt);
-        if !flow.yields && !(flow.returns && !self.finals.is_empty()) {
+        if !flow.yields && (!flow.returns || self.finals.is_empty()) {
             self.native(stmt, around);
             return Ok(());
         }

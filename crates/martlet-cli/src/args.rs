@@ -15,9 +15,7 @@ use crate::sandbox::Place;
     about = "Runs LLM agents that act by writing Python or by calling tools.",
     before_help = EXAMPLES,
     subcommand_required = true,
-    arg_required_else_help = true,
-    infer_long_args = false,
-    max_term_width = 100
+    arg_required_else_help = true
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

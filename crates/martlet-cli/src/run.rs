@@ -63,7 +63,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let exit = match &result {
         Ok(result) => {
             write(&mut sink, output, result, agent.model().name())?;
-            explain(result, level, args.agent.max_steps);
+            explain(result, args.agent.max_steps);
             Exit::of_run(result)
         }
         Err(error) => {
@@ -103,7 +103,7 @@ fn write(sink: &mut Sink, output: Output, result: &RunResult, model: &str) -> Re
 }
 
 /// Says in words why a run that did not fail has no answer of its own, and what to do.
-pub(crate) fn explain(result: &RunResult, level: Level, max_steps: u32) {
+pub(crate) fn explain(result: &RunResult, max_steps: u32) {
     let text = match result.status {
         RunStatus::StepLimit if result.output.is_null() => {
             format!(
@@ -117,8 +117,6 @@ pub(crate) fn explain(result: &RunResult, level: Level, max_steps: u32) {
             "the tokens were used up: give more with --max-tokens, or a simpler task".into()
         }
         RunStatus::TimedOut => "the time was up: give more with --timeout, or a simpler task".into(),
-        RunStatus::Cancelled if level == Level::Quiet => return,
-        RunStatus::Cancelled => "the run was cancelled".into(),
         _ => return,
     };
     crate::exit::tell(anyhow::Error::msg(text).as_ref(), false);

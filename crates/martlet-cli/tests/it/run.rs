@@ -42,10 +42,8 @@ fn a_code_agent_answers_on_stdout_and_shows_its_steps_on_stderr() {
 fn a_tool_calling_agent_uses_its_tools() {
     let place = Place::new();
     let server = FakeServer::with_replies([
-        Reply::tool_calls([
-            ("python", json!({"code": "print('hi')\n6 * 7"})),
-            ("python", json!({"code": "1 / 0"})),
-        ]),
+        Reply::tool_call("python", json!({"code": "print('hi')\n6 * 7"})),
+        Reply::tool_call("python", json!({"code": "1 / 0"})),
         Reply::tool_call("final_answer", json!({"answer": "It is 42."})),
     ]);
     let arguments = ["run", "--action-type", "tool_calling", "--tools", "python", "--", "6 times 7?"];
@@ -248,7 +246,7 @@ fn keys_are_in_no_output() {
     for arguments in
         [&["run", "-v", "t"][..], &["run", "--json", "t"], &["doctor"], &["doctor", "--output", "json"]]
     {
-        let server = FakeServer::always(Reply::status(401, format!("Incorrect API key provided: {KEY}.")));
+        let server = FakeServer::with(|_| Reply::status(401, format!("Incorrect API key provided: {KEY}.")));
         let mut command = place.with(&server, arguments);
         command.env("MARTLET_API_KEY", KEY);
         let done = done(command);

@@ -41,7 +41,7 @@ fn ctrl_c_cancels_the_run_and_ends_the_workers() {
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(report["status"], "cancelled");
     assert_eq!(report["steps"][0]["stdout"], "first\n");
-    assert!(done.error().contains("cancelled"), "{done:?}");
+    assert!(done.stderr.contains("\ncancelled: "), "{done:?}");
     assert!(workers.iter().all(|worker| !lives(*worker)));
 }
 

@@ -1,6 +1,6 @@
 //! A request as the text that the model continues, in ChatML.
 
-use martlet_core::message::{Message, Part, Role};
+use martlet_core::message::{Message, Part, Role, Source};
 use martlet_core::model::{ResponseFormat, ToolChoice};
 use martlet_core::{ModelFailureKind, ModelRequest};
 use serde_json::json;
@@ -64,6 +64,14 @@ fn role(message: &Message) -> &'static str {
     }
 }
 
+/// What a file says, if it is here and is text.
+fn text_of(source: &Source) -> Option<&str> {
+    match source {
+        Source::Data { data } => std::str::from_utf8(&data.0).ok(),
+        _ => None,
+    }
+}
+
 /// Tool calls and results of an earlier, more capable model are written as Qwen's template writes them.
 fn text(message: &Message) -> String {
     let mut text = String::new();
@@ -73,7 +81,13 @@ fn text(message: &Message) -> String {
         }
         match part {
             Part::Text { text: piece } => text.push_str(piece),
-            Part::File { name, media_type, .. } => text.push_str(&format!("[file {name}, {media_type}]")),
+            Part::File { name, media_type, source } => match text_of(source) {
+                Some(contents) => {
+                    let end = if contents.ends_with('\n') { "" } else { "\n" };
+                    text.push_str(&format!("[file {name}]\n{contents}{end}[end of file {name}]"));
+                }
+                None => text.push_str(&format!("[file {name}, {media_type}]")),
+            },
             _ => {}
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Renderer<W> {
     /// The code's error of this step was shown.
     error_shown: bool,
     model: String,
+    /// Steps after that one are the last call for an answer.
+    max_steps: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl<W: Write> Renderer<W> {
             printed: Printed::Nothing,
             error_shown: false,
             model: String::new(),
+            max_steps: u32::MAX,
         }
     }
 
@@ -77,6 +80,12 @@ impl<W: Write> Renderer<W> {
     /// The name of the model, for the hint while it is waited for.
     pub(crate) fn model(mut self, name: &str) -> Self {
         name.clone_into(&mut self.model);
+        self
+    }
+
+    /// How many steps there may be; what comes after them is the last call for an answer.
+    pub(crate) fn max_steps(mut self, steps: u32) -> Self {
+        self.max_steps = steps;
         self
     }
 
@@ -156,7 +165,8 @@ impl<W: Write> Renderer<W> {
     fn step(&mut self, step: u32) {
         self.error_shown = false;
         self.printed = Printed::Nothing;
-        self.line(Paint::Strong, &format!("step {step}"));
+        let name = if step > self.max_steps { "last call".to_owned() } else { format!("step {step}") };
+        self.line(Paint::Strong, &name);
         if self.live.is_some() {
             self.live = Some(Live::new(self.opened));
             if self.style.cursor && !self.model.is_empty() {

@@ -85,7 +85,9 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
 /// What shows the runs of `agent`.
 pub(crate) fn renderer(args: &AgentArgs, agent: &Agent) -> Renderer<io::Stderr> {
     let style = Style::stderr();
-    let renderer = Renderer::new(io::stderr(), style, args.verbosity.level()).model(agent.model().name());
+    let renderer = Renderer::new(io::stderr(), style, args.verbosity.level())
+        .model(agent.model().name())
+        .max_steps(args.max_steps);
     if !style.terminal || args.verbosity.no_stream {
         return renderer;
     }
@@ -105,13 +107,11 @@ fn write(sink: &mut Sink, output: Output, result: &RunResult, model: &str) -> Re
 /// Says in words why a run that did not fail has no answer of its own, and what to do.
 pub(crate) fn explain(result: &RunResult, max_steps: u32) {
     let text = match result.status {
-        RunStatus::StepLimit if result.output.is_null() => {
-            format!(
-                "the {max_steps} steps were used up without an answer: give more with --max-steps, or a simpler task"
-            )
-        }
+        RunStatus::StepLimit if result.output.is_null() => format!(
+            "the steps are used up (--max-steps {max_steps}) and there is no answer: give more, or a simpler task"
+        ),
         RunStatus::StepLimit => format!(
-            "the {max_steps} steps were used up; the answer is what the model could say by then: give more with --max-steps"
+            "the steps are used up (--max-steps {max_steps}); the answer is what the model could say by then"
         ),
         RunStatus::TokenLimit => {
             "the tokens were used up: give more with --max-tokens, or a simpler task".into()

@@ -58,6 +58,7 @@ fn a_program_that_is_killed_leaves_the_session_as_it_was() {
     assert_eq!(reports[2]["error"], Value::Null, "{reports:?}");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_crash_of_the_interpreter_costs_one_program() {
     let place = Place::new();

@@ -230,6 +230,15 @@ fn exit_codes_tell_what_happened() {
 }
 
 #[test]
+fn the_answer_of_a_last_call_is_given_with_its_reason() {
+    let place = Place::new();
+    let server = FakeServer::with_replies([code("1 / 0"), "I could not find out.".into()]);
+    let done = done(place.with(&server, &["run", "--max-steps", "1", "t"]));
+    assert_eq!((done.code, done.stdout.as_str()), (Some(4), "I could not find out.\n"), "{done:?}");
+    settings().bind(|| insta::assert_snapshot!(done.stderr));
+}
+
+#[test]
 fn a_failed_run_is_also_an_object() {
     let (place, server) = (Place::new(), FakeServer::always(Reply::status(401, "bad key")));
     let done = done(place.with(&server, &["run", "-q", "--json", "t"]));

@@ -3,6 +3,8 @@
 //! Runs offline on a scripted model. For a real one set `MARTLET_MODEL`, for example to `openai/gpt-4o` or
 //! `ollama/qwen3`, and run `cargo run --ignore-rust-version --example 01_first_agent`.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::sync::Arc;
 
 use martlet::{Agent, SharedModel, ToolError, replay, tool};

@@ -1,5 +1,7 @@
 //! Tools run in parallel: structured calls of one reply, and calls that Python gathers.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::time::{Duration, Instant};
 
 use martlet::{Agent, tool};

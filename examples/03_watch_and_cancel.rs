@@ -1,5 +1,7 @@
 //! Watching a run as it happens, from several places, and cancelling it.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use martlet::core::Delta;
 use martlet::{Agent, EventKind, RunStatus, Update, tool};
 use martlet_testkit::{ScriptedModel, ScriptedReply};

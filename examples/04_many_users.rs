@@ -1,5 +1,7 @@
 //! One agent, a thousand users at once: nobody waits for a thread, and nobody sees anybody else.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;

@@ -1,5 +1,7 @@
 //! Answers that are held to a form, and calls that a person decides on.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use futures::future::BoxFuture;
 use martlet::core::EffectId;
 use martlet::{Agent, Approver, Decision, tool};

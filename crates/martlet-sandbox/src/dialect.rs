@@ -11,7 +11,6 @@ use std::thread;
 
 use martlet_core::code::CodeError;
 use martlet_core::tool::{FINAL_ANSWER, ToolSpec};
-use monty_types::{MontyException, MontyObject};
 use ruff_python_parser::parse_module;
 
 mod edits;
@@ -207,21 +206,6 @@ pub(crate) fn called_tool(name: &str, eager: bool) -> (&str, bool) {
         Some(tool) => (tool, true),
         None => (name, eager),
     }
-}
-
-/// The module to answer `OsFunctionCall::Import(name)` with; `None`: `ExtFunctionResult::NotFound`.
-pub(crate) fn host_import(name: &str) -> Option<MontyObject> {
-    let _ = name;
-    None
-}
-
-/// Calls a function of a host module: `name` as the interpreter gives it (`statistics.mean`). `None`: not ours.
-pub(crate) fn host_call(
-    name: &str,
-    args: &monty_types::CallArgs,
-) -> Option<Result<MontyObject, MontyException>> {
-    let _ = (name, args);
-    None
 }
 
 /// The modules that programs may import without further permission.

@@ -319,11 +319,7 @@ impl<'a> Running<'a> {
             });
         }
         let Some(tool) = self.tool(name) else {
-            let result = match dialect::host_call(&call.function_name, &args) {
-                Some(Ok(value)) => ExtFunctionResult::Return(value),
-                Some(Err(error)) => ExtFunctionResult::Error(error),
-                None => ExtFunctionResult::NotFound(name.to_owned()),
-            };
+            let result = ExtFunctionResult::NotFound(name.to_owned());
             return ControlFlow::Continue(call.resume(result, self.print()));
         };
         if self.ledger.made >= self.setup.limits.calls {
@@ -351,10 +347,7 @@ impl<'a> Running<'a> {
 
     fn os_call(&mut self, call: ReplOsCall) -> Flow {
         let result = match &call.function_call {
-            OsFunctionCall::Import(name) => match dialect::host_import(name) {
-                Some(module) => ExtFunctionResult::Return(module),
-                None => ExtFunctionResult::NotFound(name.clone()),
-            },
+            OsFunctionCall::Import(name) => ExtFunctionResult::NotFound(name.clone()),
             OsFunctionCall::SystemSleep(time) | OsFunctionCall::Sleep(time) => match self.sleep(*time) {
                 Ok(until) => {
                     self.ledger.asleep_until = Some(until);

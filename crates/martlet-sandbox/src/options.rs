@@ -8,6 +8,68 @@ use martlet_core::tool::ToolSpec;
 use crate::dialect;
 use crate::error::{ErrorKind, SandboxError};
 
+/// The names that mean something to Python before anybody defines them.
+const BUILT_IN: [&str; 58] = [
+    "abs",
+    "all",
+    "any",
+    "ascii",
+    "bin",
+    "bool",
+    "bytearray",
+    "bytes",
+    "callable",
+    "chr",
+    "classmethod",
+    "complex",
+    "dict",
+    "dir",
+    "divmod",
+    "enumerate",
+    "eval",
+    "exec",
+    "filter",
+    "float",
+    "format",
+    "frozenset",
+    "getattr",
+    "globals",
+    "hasattr",
+    "hash",
+    "hex",
+    "id",
+    "int",
+    "isinstance",
+    "issubclass",
+    "iter",
+    "len",
+    "list",
+    "locals",
+    "map",
+    "max",
+    "min",
+    "next",
+    "object",
+    "oct",
+    "ord",
+    "pow",
+    "print",
+    "property",
+    "range",
+    "repr",
+    "reversed",
+    "round",
+    "set",
+    "setattr",
+    "sorted",
+    "str",
+    "sum",
+    "super",
+    "tuple",
+    "type",
+    "zip",
+];
+
 /// What the programs of a session may use, and how far they may go.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -45,11 +107,22 @@ impl SessionOptions {
         Ok(self)
     }
 
-    /// Whether every module in [`imports`](Self::imports) exists here.
+    /// Whether every module in [`imports`](Self::imports) exists here, and programs can call every tool.
     ///
     /// # Errors
-    /// As [`imports`](Self::imports).
+    /// As [`imports`](Self::imports); and names the tool that has the name of a built-in function, which a
+    /// program would call instead of it.
     pub fn check(&self) -> Result<(), SandboxError> {
+        if let Some(tool) = self.tools.iter().find(|tool| BUILT_IN.contains(&tool.name.as_str())) {
+            return Err(SandboxError::new(
+                ErrorKind::Options,
+                format!(
+                    "the tool `{0}` has the name of a built-in function of Python, which programs would call instead \
+                     of it; give it another name, such as `{0}_tool`",
+                    tool.name
+                ),
+            ));
+        }
         let missing: Vec<&str> =
             self.imports.iter().map(String::as_str).filter(|name| !exists(name)).collect();
         if missing.is_empty() {
@@ -67,7 +140,5 @@ impl SessionOptions {
 }
 
 fn exists(name: &str) -> bool {
-    dialect::available_modules().contains(&name)
-        || monty::builtin_module_names().contains(&name)
-        || dialect::host_import(name).is_some()
+    dialect::available_modules().contains(&name) || monty::builtin_module_names().contains(&name)
 }

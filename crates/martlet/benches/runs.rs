@@ -10,6 +10,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "it is run by hand"
@@ -25,6 +26,7 @@ use futures::stream::FuturesUnordered;
 use martlet::sandbox::{InProcess, Sandbox, WorkerConfig, WorkerPool};
 use martlet::{Agent, OpenAiCompatible, tool};
 use martlet_testkit::{CapturedRequest, FakeServer, Reply};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Gives back what it is given.
@@ -75,10 +77,10 @@ fn answer(request: &CapturedRequest) -> Reply {
     let asked = messages.iter().filter(|message| message["role"] == "assistant").count();
     let native = body.get("tools").is_some();
     match (native, asked + 1 < steps) {
-        (true, true) => Reply::tool_call("echo", json!({"text": secret})),
+        (true, true) => Reply::tool_call("echo", json!({"text": format!("{asked} {secret}")})),
         (true, false) => {
             let told = messages.last().and_then(|message| message["content"].as_str()).unwrap_or_default();
-            Reply::text(told)
+            Reply::text(told.split_once(' ').map_or(told, |(_, secret)| secret))
         }
         (false, true) => {
             Reply::text(format!("I ask.\n```python\nx{asked} = echo('{secret}')\nprint(x{asked})\n```"))
@@ -159,6 +161,13 @@ fn secret(number: usize) -> String {
     format!("secret-{number:06}-{:x}", number.wrapping_mul(2_654_435_761) % 0xffff_ffff)
 }
 
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: &'a [Value],
+    tools: &'a Value,
+}
+
 /// The same conversations by hand: no agent, no memory but a list of JSON messages.
 async fn bare(url: &str, runs: usize, steps: usize) -> usize {
     let client = reqwest_client();
@@ -186,14 +195,10 @@ async fn bare(url: &str, runs: usize, steps: usize) -> usize {
                 json!({"role": "user", "content": format!("{steps} {secret}")}),
             ];
             for _ in 0..steps {
-                let body = json!({"model": "fake", "messages": messages, "tools": *tools});
-                let response = client
-                    .post(&*url)
-                    .header("content-type", "application/json")
-                    .body(body.to_string())
-                    .send()
-                    .await
-                    .unwrap();
+                let body = Body { model: "fake", messages: &messages, tools: &tools };
+                let body = serde_json::to_vec(&body).unwrap();
+                let request = client.post(&*url).header("content-type", "application/json").body(body);
+                let response = request.send().await.unwrap();
                 let bytes = response.bytes().await.unwrap();
                 let mut reply: Value = serde_json::from_slice(&bytes).unwrap();
                 let message = reply["choices"][0]["message"].take();
@@ -303,7 +308,7 @@ fn compare(cases: &[&str]) {
     if wanted("steps") {
         println!("steps: no delay, 200 runs at once, best of 3");
         let server = Server::start(0);
-        let best = |case: &str| (0..3).map(|_| server.run(case, 200, 50).cpu).fold(f64::INFINITY, f64::min);
+        let best = |case: &str| (0..3).map(|_| server.run(case, 200, 20).cpu).fold(f64::INFINITY, f64::min);
         let (bare, agent) = (best("bare"), best("agent"));
         println!("  => CPU of a step: {:.2} x the bare client (target 2)", agent / bare);
     }

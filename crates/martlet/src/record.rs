@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 const VERSION: u32 = 1;
 
 /// One record of a run's journal. Folding the records, in order, gives the run.
+#[expect(clippy::large_enum_variant, reason = "a record lives only while it is written or read")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]

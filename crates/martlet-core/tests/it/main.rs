@@ -1,5 +1,7 @@
 //! The run, driven without tokio: scenarios, prompts, and properties over random orders of outcomes.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 mod code;
 mod prompts;
 mod properties;

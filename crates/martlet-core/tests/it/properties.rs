@@ -267,7 +267,7 @@ fn a_stopped_run_ends_at_once_and_settles_nothing_more() {
     let (id, _) = run.take_effects().remove(0);
     run.stop(martlet_core::StopReason::Cancelled, 5_000);
     assert_eq!(run.status(), Status::Finished(martlet_core::RunStatus::Cancelled));
-    assert_eq!(run.take_abandoned(), [id.clone()]);
+    assert_eq!(run.take_abandoned(), std::slice::from_ref(&id));
     let late = Settlement { id, outcome: Outcome::Check { problem: None }, timing: Timing::default() };
     assert_eq!(run.settle(late), Err(SettleError::Finished));
 }

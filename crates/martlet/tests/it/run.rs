@@ -220,6 +220,11 @@ async fn what_is_wrong_with_an_agent_is_said_when_it_is_built() {
     assert!(twice.contains("echo"), "{twice}");
     let import = Agent::code(model()).imports(["numpy"]).build().unwrap_err().to_string();
     assert!(import.contains("numpy"), "{import}");
+    let sum = tool_fn(ToolSpec::new("sum", "Adds."), |_: Nothing, _cx: ToolContext| async {
+        Ok::<_, ToolError>(0)
+    });
+    let built_in = Agent::code(model()).tool(sum).build().unwrap_err().to_string();
+    assert!(built_in.contains("built-in function"), "{built_in}");
     let steps = Agent::code(model()).max_steps(0).build().unwrap_err().to_string();
     assert!(steps.contains("max_steps"), "{steps}");
 }

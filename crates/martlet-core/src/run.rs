@@ -136,7 +136,14 @@ impl Run {
         messages.push(Message::system(agent.system_prompt().clone()));
         messages.extend(task.history);
         let mut parts = vec![Part::text(task.text.clone())];
+        let with_files = task.parts.iter().any(|part| matches!(part, Part::File { .. }));
         parts.extend(task.parts);
+        if with_files && agent.strategy == Strategy::Code {
+            // Models try to open what has a name.
+            parts.push(Part::text(
+                "The files are part of this message. Python cannot open them: copy what you need into the program.",
+            ));
+        }
         messages.push(Message::new(Role::User, parts));
         let max_steps = task.max_steps.unwrap_or(agent.limits.max_steps).max(1);
         let mut run = Self {

@@ -40,7 +40,10 @@ impl PythonTool {
     ///
     /// # Errors
     /// Names the modules that the sandbox does not have.
-    pub fn imports<T: Into<String>>(mut self, imports: impl IntoIterator<Item = T>) -> Result<Self, SandboxError> {
+    pub fn imports<T: Into<String>>(
+        mut self,
+        imports: impl IntoIterator<Item = T>,
+    ) -> Result<Self, SandboxError> {
         self.options = self.options.imports(imports)?;
         self.spec = spec(&self.options);
         Ok(self)
@@ -62,7 +65,10 @@ fn spec(options: &SessionOptions) -> ToolSpec {
         "additionalProperties": false,
     });
     let flags = ToolFlags { read_only: true, idempotent: true, ..ToolFlags::default() };
-    ToolSpec::new("python", description).parameters(parameters).returns(json!({"type": "string"})).flags(flags)
+    ToolSpec::new("python", description)
+        .parameters(parameters)
+        .returns(json!({"type": "string"}))
+        .flags(flags)
 }
 
 impl fmt::Debug for PythonTool {
@@ -87,9 +93,9 @@ impl Tool for PythonTool {
             let outcome = session.perform(CodeRequest::Start { code, session: None }, None).await?;
             match outcome {
                 CodeOutcome::Ended(end) => report(end),
-                CodeOutcome::Lost { reason } => {
-                    Err(ToolError::new(format!("the Python interpreter was lost ({reason}); run the program again")))
-                }
+                CodeOutcome::Lost { reason } => Err(ToolError::new(format!(
+                    "the Python interpreter was lost ({reason}); run the program again"
+                ))),
                 CodeOutcome::Waiting { calls, .. } => {
                     let names: Vec<String> = calls.into_iter().map(|call| call.name).collect();
                     Err(ToolError::new(format!(

@@ -264,3 +264,13 @@ fn a_token_limit_ends_the_run_between_steps() {
     code(&mut run, &id, CodeOutcome::Ended(CodeEnd { value, ..CodeEnd::default() }));
     assert_eq!(run.status(), Status::Finished(RunStatus::TokenLimit));
 }
+
+#[test]
+fn files_that_come_with_a_task_are_said_to_be_in_the_message() {
+    let agent = std::sync::Arc::new(martlet_core::AgentSpec::new(settings(Strategy::Code)).unwrap());
+    let mut task = martlet_core::Task::new("Sum it.");
+    task.parts.push(martlet_core::Part::file("a.csv", "text/csv", "1,2"));
+    let mut run = martlet_core::Run::start(martlet_core::RunId::new("r").unwrap(), agent, task);
+    let asked = says(&mut run, "x");
+    assert!(asked.messages[1].joined_text().contains("cannot open them"), "{asked:?}");
+}

@@ -13,7 +13,8 @@ async fn run(code: &str) -> Result<String, ToolFailure> {
 #[tokio::test]
 async fn a_program_gives_its_output_and_its_value() {
     assert_eq!(run("print('hi')\n6 * 7").await.unwrap(), "Stdout:\nhi\nOutput: 42");
-    assert_eq!(run("x = 1").await.unwrap(), "Output: None");
+    assert_eq!(run("x = 1").await.unwrap(), "Output: 1");
+    assert_eq!(run("import math").await.unwrap(), "Output: None");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ def run(binary, flags, task):
             command += ["--output-schema", schema]
         started = time.monotonic()
         done = subprocess.run(
-            [*command, task["task"]], input=task.get("context", ""), capture_output=True, text=True, check=False
+            [*command, "--", task["task"]], input=task.get("context", ""), capture_output=True, text=True, check=False
         )
         seconds = time.monotonic() - started
     try:

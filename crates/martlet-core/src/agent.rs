@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::code::CodeLimits;
 use crate::model::{ModelOptions, ModelProfile};
+use crate::name;
 use crate::prompt::{PromptError, Prompts};
 use crate::tool::{FINAL_ANSWER, ToolSpec};
 
@@ -125,8 +126,8 @@ impl AgentSpec {
             crate::schema::compile(schema).map_err(SpecError::AnswerSchema)?;
         }
         for (position, tool) in settings.tools.iter().enumerate() {
-            if !is_identifier(&tool.name) {
-                return Err(SpecError::ToolName(tool.name.clone()));
+            if let Err(problem) = name::check(&tool.name) {
+                return Err(SpecError::ToolName { tool: tool.name.clone(), problem });
             }
             if settings.tools.iter().take(position).any(|earlier| earlier.name == tool.name) {
                 return Err(SpecError::DuplicateTool(tool.name.clone()));
@@ -195,28 +196,18 @@ fn final_answer_spec(schema: Option<&Value>) -> ToolSpec {
     }))
 }
 
-/// Whether `name` can be called from Python: an ASCII identifier that is not a keyword.
-pub fn is_identifier(name: &str) -> bool {
-    const KEYWORDS: [&str; 35] = [
-        "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
-        "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in",
-        "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
-    ];
-    let mut characters = name.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
-        && !KEYWORDS.contains(&name)
-}
-
 /// Why settings do not make an agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// A tool's name cannot be called from Python.
-    #[error(
-        "the tool name `{0}` is not a Python identifier: use letters, digits and `_`, no digit first, no keyword"
-    )]
-    ToolName(String),
+    /// A tool's name cannot be used.
+    #[error("the tool name `{tool}` cannot be used: {problem}")]
+    ToolName {
+        /// The name.
+        tool: String,
+        /// What to do about it.
+        problem: String,
+    },
     /// Two tools of one name.
     #[error("there are two tools named `{0}`: rename one of them")]
     DuplicateTool(String),

@@ -12,6 +12,7 @@ pub mod event;
 pub mod id;
 pub mod message;
 pub mod model;
+pub mod name;
 mod parse;
 pub mod prompt;
 pub mod replay;

@@ -5,6 +5,8 @@
 //! asked for; the same settlements in the same order always give the same run, so a journal of settlements
 //! is all that is needed to bring a run back.
 
+mod answer;
+mod calls;
 mod code;
 mod tool_calling;
 
@@ -12,19 +14,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::agent::{AgentSpec, Strategy};
 use crate::code::CodeRequest;
-use crate::effect::{Decision, Effect, Outcome, Settlement, Timing};
+use crate::effect::{Effect, Outcome, Settlement, Timing};
 use crate::event::{EVENT_SCHEMA, Event, EventKind};
 use crate::id::{EffectId, RunId};
 use crate::message::{Blob, Message, Part, Role};
 use crate::model::{FinishReason, ModelFailure, ModelReply, ModelRequest, Usage};
 use crate::prompt::PromptError;
-use crate::step::{CallRecord, RunFailure, RunResult, RunStatus, Step, StepError};
-use crate::text::cut_middle;
-use crate::tool::{Arguments, FINAL_ANSWER, ToolCall, ToolFailure, ToolFailureKind, ToolOutput};
+use crate::step::{RunFailure, RunResult, RunStatus, Step, StepError};
+use crate::tool::FINAL_ANSWER;
 use code::Coding;
 use tool_calling::Calling;
 
@@ -502,173 +503,6 @@ impl Run {
     fn reply_error(&mut self, message: String) {
         let observation = Message::user(format!("Error: {message}"));
         self.end_step(vec![observation], Some(StepError::Reply { message }));
-    }
-
-    // --- tool calls, whoever makes them ------------------------------------------------------------------
-
-    /// Records a call and asks for it; what is wrong with it is its result at once. Returns its slot.
-    fn call(&mut self, call: ToolCall) -> usize {
-        let slot = self.step.calls.len();
-        let checked = self.check_call(&call);
-        self.step.calls.push(CallRecord { call, result: None, timing: Timing::default() });
-        match checked {
-            Err(failure) => {
-                let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
-                self.record_result(slot, Err(failure), timing);
-            }
-            Ok(needs_approval) => {
-                let Some((name, arguments)) = self.slot(slot) else { return slot };
-                let (step, call) = (self.step.number, self.call_id(slot));
-                if needs_approval {
-                    self.emit(EventKind::ApprovalAsked { step, call, name, arguments });
-                    self.ask_for(Pending::Approve { slot });
-                } else {
-                    self.emit(EventKind::ToolCalled { step, call, name, arguments });
-                    self.ask_for(Pending::Tool { slot });
-                }
-            }
-        }
-        slot
-    }
-
-    /// Whether the call can be made, and whether a person has to approve it first.
-    fn check_call(&self, call: &ToolCall) -> Result<bool, ToolFailure> {
-        let Some(spec) = self.agent.tool(&call.name) else {
-            let known: Vec<&str> = self.agent.offered_tools().iter().map(|tool| tool.name.as_str()).collect();
-            return Err(ToolFailure::new(
-                ToolFailureKind::Unknown,
-                format!("there is no tool `{}`. The tools are: {}", call.name, known.join(", ")),
-            ));
-        };
-        match &call.arguments {
-            Arguments::Object(arguments) => spec
-                .validate(arguments)
-                .map_err(|error| ToolFailure::new(ToolFailureKind::Arguments, error.to_string()))?,
-            Arguments::Malformed(text) => {
-                return Err(ToolFailure::new(
-                    ToolFailureKind::Arguments,
-                    format!(
-                        "the arguments of `{}` are not a JSON object: {}",
-                        call.name,
-                        cut_middle(text, 200)
-                    ),
-                ));
-            }
-        }
-        Ok(spec.flags.needs_approval)
-    }
-
-    fn call_decided(&mut self, slot: usize, decision: Decision, timing: Timing) {
-        match decision {
-            Decision::Approved => {
-                if let Some((name, arguments)) = self.slot(slot) {
-                    let (step, call) = (self.step.number, self.call_id(slot));
-                    self.emit(EventKind::ToolCalled { step, call, name, arguments });
-                    self.ask_for(Pending::Tool { slot });
-                }
-            }
-            Decision::Denied { reason } => {
-                let message = format!("this call was refused: {reason}. Do not repeat it; go on without it.");
-                self.tool_returned(slot, Err(ToolFailure::new(ToolFailureKind::Denied, message)), timing);
-            }
-        }
-    }
-
-    fn tool_returned(&mut self, slot: usize, result: Result<ToolOutput, ToolFailure>, timing: Timing) {
-        self.record_result(slot, result, timing);
-        match &self.phase {
-            Phase::Calling(_) => self.calls_progressed(),
-            Phase::Coding(_) => self.code_call_settled(slot),
-            _ => {}
-        }
-    }
-
-    fn record_result(&mut self, slot: usize, result: Result<ToolOutput, ToolFailure>, timing: Timing) {
-        let limit = self.agent.limits.observation_chars;
-        let (output, error) = match &result {
-            Ok(output) => (Some(cut_middle(&output.to_text(), limit).into_owned()), None),
-            Err(failure) => (None, Some(failure.message.clone())),
-        };
-        let (step, call) = (self.step.number, self.call_id(slot));
-        let Some(record) = self.step.calls.get_mut(slot) else { return };
-        record.result = Some(result);
-        record.timing = timing;
-        let name = record.call.name.clone();
-        self.emit(EventKind::ToolReturned { step, call, name, output, error, timing });
-    }
-
-    fn slot(&self, slot: usize) -> Option<(String, Map<String, Value>)> {
-        let call = &self.step.calls.get(slot)?.call;
-        match &call.arguments {
-            Arguments::Object(arguments) => Some((call.name.clone(), arguments.clone())),
-            Arguments::Malformed(_) => None,
-        }
-    }
-
-    fn call_id(&self, slot: usize) -> String {
-        self.step.calls.get(slot).map(|record| record.call.id.clone()).unwrap_or_default()
-    }
-
-    // --- the answer ------------------------------------------------------------------------------------
-
-    /// The model gave an answer; `call_id` is the structured call that gave it.
-    fn answered(&mut self, answer: Value, call_id: Option<String>) {
-        self.phase = Phase::Answering { call_id };
-        self.abandon_open();
-        self.step.answer = Some(answer);
-        if self.agent.has_own_final_answer() {
-            self.ask_for(Pending::OwnFinalAnswer);
-        } else {
-            self.answer_given(self.step.answer.clone().unwrap_or_default());
-        }
-    }
-
-    fn answer_given(&mut self, answer: Value) {
-        let problem =
-            self.agent.answer_schema.as_ref().and_then(|schema| crate::schema::check(schema, &answer).err());
-        self.step.answer = Some(answer);
-        match problem {
-            Some(problem) => self.reject(problem),
-            None if self.agent.answer_checks => self.ask_for(Pending::Check),
-            None => self.accept(),
-        }
-    }
-
-    fn accept(&mut self) {
-        self.output = self.step.answer.clone().unwrap_or_default();
-        if let Phase::Answering { call_id: Some(call_id) } = &self.phase {
-            // A structured call must not stay without a result if the conversation goes on.
-            self.messages.push(Message::tool(call_id.clone(), vec![Part::text("The answer was given.")]));
-        }
-        self.close_step();
-        self.finish(RunStatus::Succeeded);
-    }
-
-    fn reject(&mut self, problem: String) {
-        let text = format!(
-            "The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
-        );
-        let observation = match &self.phase {
-            Phase::Answering { call_id: Some(call_id) } => {
-                Message::tool(call_id.clone(), vec![Part::text(text)])
-            }
-            _ => Message::user(text),
-        };
-        self.end_step(vec![observation], Some(StepError::Answer { problem }));
-    }
-
-    /// The host's own `final_answer` takes the answer as its first argument, or by its arguments' names where
-    /// the answer is an object that has them.
-    fn own_final_answer_arguments(&self) -> Map<String, Value> {
-        let answer = self.step.answer.clone().unwrap_or_default();
-        let Some(spec) = self.agent.tool(FINAL_ANSWER) else { return Map::new() };
-        if let Value::Object(object) = &answer
-            && spec.validate(object).is_ok()
-        {
-            return object.clone();
-        }
-        let name = spec.parameter_names().next().unwrap_or("answer").to_owned();
-        Map::from_iter([(name, answer)])
     }
 
     // --- the end ---------------------------------------------------------------------------------------

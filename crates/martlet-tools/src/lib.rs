@@ -11,7 +11,6 @@ mod context;
 mod error;
 mod final_answer;
 mod fn_tool;
-mod name;
 mod python;
 mod schema;
 mod tool;

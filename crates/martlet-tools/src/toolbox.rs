@@ -6,10 +6,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt as _;
+use martlet_core::name;
 use martlet_core::{Arguments, ToolCall, ToolFailure, ToolFailureKind, ToolOutput, ToolSpec};
 use serde_json::{Map, Value};
 
-use crate::{Tool, ToolContext, name};
+use crate::{Tool, ToolContext};
 
 /// A named set of tools: names are unique, the order is that in which the tools were added.
 ///
@@ -161,20 +162,9 @@ impl Toolbox {
         }
     }
 
-    fn unknown(&self, name: &str) -> ToolFailure {
-        const SHOWN: usize = 30;
-        let name: String = name.chars().take(80).collect();
-        let mut message = format!("there is no tool `{name}`");
-        if let Some(nearest) = name::nearest(&name, self.names()) {
-            message.push_str(&format!("; did you mean `{nearest}`?"));
-        } else if self.is_empty() {
-            message.push_str("; there are no tools at all");
-        } else {
-            let known: Vec<String> = self.names().take(SHOWN).map(|name| format!("`{name}`")).collect();
-            let more = if self.len() > SHOWN { " and others" } else { "" };
-            message.push_str(&format!("; use one of {}{more}", known.join(", ")));
-        }
-        ToolFailure::new(ToolFailureKind::Unknown, message)
+    fn unknown(&self, wanted: &str) -> ToolFailure {
+        let known: Vec<&str> = self.names().collect();
+        name::unknown(wanted, known.into_iter())
     }
 }
 

@@ -5,7 +5,7 @@
 //! reads the replies as JSON. Linux only (it reads `/proc`).
 //!
 //! `cargo bench --ignore-rust-version -p martlet --bench runs [-- CASE …]`, where CASE is `steps`, `thousand`,
-//! `secrets` or `code`; all of them by default.
+//! `secrets`, `code` or `cancel`; all of them by default.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,12 +19,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use martlet::sandbox::{InProcess, Sandbox, WorkerConfig, WorkerPool};
-use martlet::{Agent, OpenAiCompatible, tool};
+use martlet::{Agent, OpenAiCompatible, ToolContext, Update, tool};
 use martlet_testkit::{CapturedRequest, FakeServer, Reply};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -45,6 +46,7 @@ fn main() {
         ["subprocess"] => {
             let _ = martlet::sandbox::worker_main();
         }
+        ["cancel"] => cancel(),
         ["serve", delay] => serve(Duration::from_millis(delay.parse().unwrap())),
         ["case", case, url, runs, steps] => measure(case, url, runs.parse().unwrap(), steps.parse().unwrap()),
         cases => compare(cases),
@@ -243,6 +245,90 @@ fn status_kb(field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+// --- cancelling ----------------------------------------------------------------------------------------
+
+/// Waits for a call that never ends.
+#[tool]
+async fn endless(cx: &ToolContext) -> String {
+    let _ = cx;
+    let _gone = Gone;
+    IN_TOOL.store(true, Ordering::SeqCst);
+    std::future::pending().await
+}
+
+static IN_TOOL: AtomicBool = AtomicBool::new(false);
+
+struct Gone;
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        IN_TOOL.store(false, Ordering::SeqCst);
+    }
+}
+
+/// How long it takes from `cancel()` until nothing is left of what was under way.
+fn cancel() {
+    println!("cancel: from `cancel()` until it is over, longest of 20");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut stream = Duration::ZERO;
+        let mut in_tool = Duration::ZERO;
+        let mut python = Duration::ZERO;
+        for _ in 0..20 {
+            let server =
+                FakeServer::always(Reply::text("word ".repeat(10_000)).pieces(5, Duration::from_millis(10)));
+            let mut run = Agent::code(model(&server.base_url())).build().unwrap().run("Talk.").start();
+            while !matches!(run.next().await, Some(Update::Delta { .. })) {}
+            let clock = Instant::now();
+            run.cancel();
+            server.wait_until_aborted(1).await;
+            stream = stream.max(clock.elapsed());
+
+            let server = FakeServer::always(Reply::tool_call("endless", json!({})));
+            let run = Agent::tool_calling(model(&server.base_url()))
+                .tool(endless)
+                .build()
+                .unwrap()
+                .run("Wait.")
+                .start();
+            poll(|| IN_TOOL.load(Ordering::SeqCst)).await;
+            let clock = Instant::now();
+            run.cancel();
+            poll(|| !IN_TOOL.load(Ordering::SeqCst)).await;
+            in_tool = in_tool.max(clock.elapsed());
+
+            let server = FakeServer::always(Reply::text("```python\nwhile True: pass\n```"));
+            let pool =
+                Arc::new(WorkerPool::new(WorkerConfig::new(std::env::current_exe().unwrap()).workers(1)));
+            let agent = Agent::code(model(&server.base_url())).sandbox(pool.clone()).build().unwrap();
+            let run = agent.run("Loop.").start();
+            poll(|| pool.processes().first().is_some_and(|process| is_busy(*process))).await;
+            let process = pool.processes()[0];
+            let clock = Instant::now();
+            run.cancel();
+            poll(|| !std::path::Path::new(&format!("/proc/{process}")).exists()).await;
+            python = python.max(clock.elapsed());
+        }
+        println!("  => model stream: the server sees its socket closed after {stream:?} (target 200 ms)");
+        println!("  => tool: its future is dropped after {in_tool:?}");
+        println!("  => endless Python loop: its process is gone after {python:?} (target 1 s)");
+    });
+}
+
+/// Whether a process has used a tenth of a second of CPU time: a loop is under way in it.
+fn is_busy(process: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
+    let Some((_, fields)) = stat.rsplit_once(')') else { return false };
+    fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+        >= 10
+}
+
+async fn poll(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+}
+
 // --- the comparison ------------------------------------------------------------------------------------
 
 struct Server {
@@ -329,6 +415,9 @@ fn compare(cases: &[&str]) {
         let server = Server::start(500);
         let agent = server.run("agent", 10_000, 2);
         println!("  => {} of 10,000 answers were not the run's own secret", agent.wrong);
+    }
+    if wanted("cancel") {
+        cancel();
     }
     if wanted("code") {
         println!(

@@ -55,7 +55,21 @@ pub(crate) fn find_program(reply: &str, opened: bool) -> Found {
     if looks_like_program(reply) {
         return program("", &[reply], true);
     }
+    // "It is 155.\nfinal_answer(155)": the last call is a program, whatever stands before it.
+    if let Some(start) = last_answer(reply)
+        && let (Some(thought), Some(code)) = (reply.get(..start), reply.get(start..))
+        && looks_like_program(code)
+    {
+        return program(thought, &[code], true);
+    }
     Found::Text(reply.trim().to_owned())
+}
+
+/// Where the last line begins that calls `final_answer`.
+fn last_answer(reply: &str) -> Option<usize> {
+    let call = "final_answer(";
+    let line = reply.rfind(&format!("\n{call}")).map(|newline| newline + 1);
+    line.or_else(|| reply.starts_with(call).then_some(0))
 }
 
 fn program(thought: &str, blocks: &[&str], closed: bool) -> Found {
@@ -298,6 +312,13 @@ mod tests {
     fn a_bare_program_of_several_lines_is_found() {
         let reply = "import math\n\ndef area(r):\n    return math.pi * r ** 2\n\nvalues = [\n  1,\n  2,\n]\nfinal_answer(area(2))";
         assert_eq!(code(reply), reply);
+    }
+
+    #[test]
+    fn a_final_answer_below_prose_is_a_program() {
+        assert_eq!(code("It is 155.\nfinal_answer(155)"), "final_answer(155)");
+        assert_eq!(code("35\nfinal_answer(\n  35\n)"), "final_answer(\n  35\n)");
+        assert!(matches!(find_program("I would call\nfinal_answer(1) if I knew", false), Found::Text(_)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Names of tools: which are valid, and which one was meant.
 
+use crate::tool::{ToolFailure, ToolFailureKind};
+
 /// Python's keywords: a tool of such a name could not be called from code.
 const KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def",
@@ -10,8 +12,11 @@ const KEYWORDS: [&str; 35] = [
 /// Providers refuse longer names.
 const MAX_LENGTH: usize = 64;
 
-/// Says what is wrong with the name of a tool.
-pub(crate) fn check(name: &str) -> Result<(), String> {
+/// Says what is wrong with the name of a tool: it must be one that Python can call and providers accept.
+///
+/// # Errors
+/// What to do about it, as a fragment.
+pub fn check(name: &str) -> Result<(), String> {
     let letters = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
     if name.is_empty() || !letters || name.starts_with(|first: char| first.is_ascii_digit()) {
         return Err("use letters, digits and `_`, and no digit at the start".into());
@@ -26,7 +31,7 @@ pub(crate) fn check(name: &str) -> Result<(), String> {
 }
 
 /// The name among `known` that was probably meant by `wanted`, if one is near enough.
-pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = normal(wanted);
     // A third of the letters may be wrong; with more the guess would mislead.
     let limit = (wanted.chars().count() / 3).max(1);
@@ -35,6 +40,24 @@ pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) ->
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// What a model is told that called a tool which does not exist: the one that was probably meant, or those that exist.
+pub fn unknown<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> ToolFailure {
+    const SHOWN: usize = 30;
+    let wanted: String = wanted.chars().take(80).collect();
+    let mut message = format!("there is no tool `{wanted}`");
+    let count = known.clone().count();
+    if let Some(nearest) = nearest(&wanted, known.clone()) {
+        message.push_str(&format!("; did you mean `{nearest}`?"));
+    } else if count == 0 {
+        message.push_str("; there are no tools at all");
+    } else {
+        let shown: Vec<String> = known.take(SHOWN).map(|name| format!("`{name}`")).collect();
+        let more = if count > SHOWN { " and others" } else { "" };
+        message.push_str(&format!("; use one of {}{more}", shown.join(", ")));
+    }
+    ToolFailure::new(ToolFailureKind::Unknown, message)
 }
 
 /// Models mix up `webSearch`, `web-search` and `web_search`, and put the name of a module in front.

@@ -1,0 +1,70 @@
+//! The answer: from the model that gives it to the run that ends with it, or to the model that has to correct it.
+
+use serde_json::{Map, Value};
+
+use super::{Pending, Phase, Run};
+use crate::message::{Message, Part};
+use crate::step::{RunStatus, StepError};
+use crate::tool::FINAL_ANSWER;
+
+impl Run {
+    /// The model gave an answer; `call_id` is the structured call that gave it.
+    pub(super) fn answered(&mut self, answer: Value, call_id: Option<String>) {
+        self.phase = Phase::Answering { call_id };
+        self.abandon_open();
+        self.step.answer = Some(answer);
+        if self.agent.has_own_final_answer() {
+            self.ask_for(Pending::OwnFinalAnswer);
+        } else {
+            self.answer_given(self.step.answer.clone().unwrap_or_default());
+        }
+    }
+
+    pub(super) fn answer_given(&mut self, answer: Value) {
+        let problem =
+            self.agent.answer_schema.as_ref().and_then(|schema| crate::schema::check(schema, &answer).err());
+        self.step.answer = Some(answer);
+        match problem {
+            Some(problem) => self.reject(problem),
+            None if self.agent.answer_checks => self.ask_for(Pending::Check),
+            None => self.accept(),
+        }
+    }
+
+    pub(super) fn accept(&mut self) {
+        self.output = self.step.answer.clone().unwrap_or_default();
+        if let Phase::Answering { call_id: Some(call_id) } = &self.phase {
+            // A structured call must not stay without a result if the conversation goes on.
+            self.messages.push(Message::tool(call_id.clone(), vec![Part::text("The answer was given.")]));
+        }
+        self.close_step();
+        self.finish(RunStatus::Succeeded);
+    }
+
+    pub(super) fn reject(&mut self, problem: String) {
+        let text = format!(
+            "The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
+        );
+        let observation = match &self.phase {
+            Phase::Answering { call_id: Some(call_id) } => {
+                Message::tool(call_id.clone(), vec![Part::text(text)])
+            }
+            _ => Message::user(text),
+        };
+        self.end_step(vec![observation], Some(StepError::Answer { problem }));
+    }
+
+    /// The host's own `final_answer` takes the answer as its first argument, or by its arguments' names where
+    /// the answer is an object that has them.
+    pub(super) fn own_final_answer_arguments(&self) -> Map<String, Value> {
+        let answer = self.step.answer.clone().unwrap_or_default();
+        let Some(spec) = self.agent.tool(FINAL_ANSWER) else { return Map::new() };
+        if let Value::Object(object) = &answer
+            && spec.validate(object).is_ok()
+        {
+            return object.clone();
+        }
+        let name = spec.parameter_names().next().unwrap_or("answer").to_owned();
+        Map::from_iter([(name, answer)])
+    }
+}

@@ -3,5 +3,5 @@
 mod calls;
 mod program;
 
-pub(crate) use calls::calls_in_text;
+pub(crate) use calls::{calls_as_whole_text, calls_in_text};
 pub(crate) use program::{Found, find_program};

@@ -25,7 +25,6 @@ use crate::message::{Blob, Message, Part, Role};
 use crate::model::{FinishReason, ModelFailure, ModelReply, ModelRequest, Usage};
 use crate::prompt::PromptError;
 use crate::step::{RunFailure, RunResult, RunStatus, Step, StepError};
-use crate::tool::FINAL_ANSWER;
 use code::Coding;
 use tool_calling::Calling;
 
@@ -118,7 +117,6 @@ enum Pending {
     Approve { slot: usize },
     Code { request: CodeRequest },
     Check,
-    OwnFinalAnswer,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,10 +220,6 @@ impl Run {
                 Pending::Check => {
                     Some(Effect::Check { answer: self.step.answer.clone().unwrap_or_default() })
                 }
-                Pending::OwnFinalAnswer => Some(Effect::Tool {
-                    name: FINAL_ANSWER.into(),
-                    arguments: self.own_final_answer_arguments(),
-                }),
             };
             effects.extend(effect.map(|effect| (self.effect_id(index), effect)));
         }
@@ -244,6 +238,11 @@ impl Run {
     /// are not to be settled.
     pub fn take_abandoned(&mut self) -> Vec<EffectId> {
         std::mem::take(&mut self.abandoned)
+    }
+
+    /// Whether the effect still waits for its outcome.
+    pub fn is_open(&self, id: &EffectId) -> bool {
+        id.run == self.id && id.step == self.step.number && self.open.contains_key(&id.index)
     }
 
     /// The events since the last call.
@@ -278,7 +277,7 @@ impl Run {
         let fits = matches!(
             (&open.pending, &outcome),
             (Pending::Model, Outcome::Model { .. })
-                | (Pending::Tool { .. } | Pending::OwnFinalAnswer, Outcome::Tool { .. })
+                | (Pending::Tool { .. }, Outcome::Tool { .. })
                 | (Pending::Approve { .. }, Outcome::Approve { .. })
                 | (Pending::Code { .. }, Outcome::Code { .. })
                 | (Pending::Check, Outcome::Check { .. })
@@ -299,10 +298,6 @@ impl Run {
             (Pending::Check, Outcome::Check { problem }) => match problem {
                 None => self.accept(),
                 Some(problem) => self.reject(problem),
-            },
-            (Pending::OwnFinalAnswer, Outcome::Tool { result }) => match result {
-                Ok(output) => self.answer_given(output.to_value()),
-                Err(failure) => self.reject(failure.message),
             },
             // Excluded above.
             _ => return Err(SettleError::Mismatch(id)),
@@ -472,7 +467,7 @@ impl Run {
                 if request.prefill.is_some() {
                     request.stop.push("```".into());
                 }
-                request.stop.push("Observation:".into());
+                request.stop.push("\nObservation:".into());
             }
             Strategy::ToolCalling if agent.profile.native_tools => {
                 request.tools = agent.offered_tools().clone()
@@ -515,6 +510,7 @@ impl Run {
 
     fn finish(&mut self, status: RunStatus) {
         self.abandon_open();
+        self.answer_open_calls();
         if self.step.number > 0 {
             // A step that was stopped on its way is kept as far as it came.
             self.steps.push(std::mem::take(&mut self.step));
@@ -528,6 +524,25 @@ impl Run {
             usage: self.usage,
             timing: self.timing,
         });
+    }
+
+    /// Gives every structured call of the last reply a result: providers refuse a conversation that goes on
+    /// without one.
+    fn answer_open_calls(&mut self) {
+        let Some(place) = self.messages.iter().rposition(|message| message.role == Role::Assistant) else {
+            return;
+        };
+        let (before, after) = self.messages.split_at(place + 1);
+        let answered = |id: &str| after.iter().any(|message| message.tool_call_id.as_deref() == Some(id));
+        let calls = before.last().map(|message| message.tool_calls.as_slice()).unwrap_or_default();
+        let results: Vec<Message> = calls
+            .iter()
+            .filter(|call| !answered(&call.id))
+            .map(|call| {
+                Message::tool(call.id.clone(), vec![Part::text("The run ended before this call did.")])
+            })
+            .collect();
+        self.messages.extend(results);
     }
 
     // --- bookkeeping -----------------------------------------------------------------------------------

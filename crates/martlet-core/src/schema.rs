@@ -41,8 +41,15 @@ pub(crate) fn validate(
     arguments: &Map<String, Value>,
 ) -> Result<(), ArgumentError> {
     let known: Vec<&str> = spec.parameter_names().collect();
-    let open =
+    // Where the schema lists its properties and says nothing of others, a name that is not listed is a mistake of the
+    // model; a schema that describes them otherwise decides by itself.
+    let lists_all = spec.parameters.get("properties").is_some()
+        && !["allOf", "anyOf", "oneOf", "$ref", "patternProperties"]
+            .iter()
+            .any(|key| spec.parameters.get(*key).is_some());
+    let allows =
         spec.parameters.get("additionalProperties").is_some_and(|allowed| *allowed != Value::Bool(false));
+    let open = !lists_all || allows;
     let mut problems: Vec<String> = Vec::new();
     if !open {
         for name in arguments.keys().filter(|name| !known.contains(&name.as_str())) {

@@ -21,6 +21,9 @@ use crate::record::JournalRecord;
 
 /// A run that is asked for. Await it for its result, [`start`](Self::start) it to watch it, or call
 /// [`blocking`](Self::blocking) where there is no async.
+///
+/// A run that is resumed keeps the name, the task and the limits with which it began: of the settings below, only
+/// [`user`](Self::user) and [`timeout`](Self::timeout) apply to it.
 #[must_use = "a run does nothing until it is awaited or started"]
 pub struct RunRequest {
     agent: Agent,
@@ -216,6 +219,9 @@ async fn read_back(driver: &mut Driver, parts: &Parts, id: RunId) -> Result<Run,
 /// tool may be repeated, the model is told so, and it is not made again.
 async fn settle_doubtful(driver: &mut Driver, parts: &Parts, run: &mut Run) -> Result<(), RunError> {
     for (id, effect) in run.take_effects() {
+        if !run.is_open(&id) {
+            continue;
+        }
         let Effect::Tool { name, .. } = effect else { continue };
         let repeatable =
             run.agent().tool(&name).is_some_and(|spec| spec.flags.read_only || spec.flags.idempotent);

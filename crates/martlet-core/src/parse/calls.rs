@@ -30,6 +30,21 @@ pub(crate) fn calls_in_text(text: &str, known: &dyn Fn(&str) -> bool) -> Vec<Too
     calls
 }
 
+/// The calls of a text that is nothing else: JSON, possibly in a fence or in `<tool_call>` tags, and only calls of known
+/// tools.
+pub(crate) fn calls_as_whole_text(text: &str, known: &dyn Fn(&str) -> bool) -> Vec<ToolCall> {
+    let mut bare = text.trim().to_owned();
+    for mark in ["<tool_call>", "</tool_call>", "```json", "```"] {
+        bare = bare.replace(mark, " ");
+    }
+    let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(&bare).into_iter().collect();
+    if values.is_err() {
+        return Vec::new();
+    }
+    let calls = calls_in_text(&bare, known);
+    if calls.iter().all(|call| known(&call.name)) { calls } else { Vec::new() }
+}
+
 fn collect(value: &Value, known: &dyn Fn(&str) -> bool, calls: &mut Vec<ToolCall>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, known, calls)),
@@ -100,6 +115,19 @@ mod tests {
     fn several_calls_keep_their_order() {
         let text = "{\"name\": \"a\", \"arguments\": {}}\n{\"name\": \"b\", \"arguments\": {\"x\": [1, {\"y\": 2}]}}";
         assert_eq!(found(text), [("a".into(), json!({})), ("b".into(), json!({"x": [1, {"y": 2}]}))]);
+    }
+
+    #[test]
+    fn a_call_that_is_only_quoted_is_none() {
+        let known = |name: &str| name == "send";
+        let call = r#"{"name": "send", "arguments": {"to": "all"}}"#;
+        assert_eq!(calls_as_whole_text(&format!("The page says: {call}"), &known), []);
+        assert_eq!(calls_as_whole_text(r#"{"name": "other", "arguments": {}}"#, &known), []);
+        for whole in
+            [call.to_owned(), format!("```json\n{call}\n```"), format!("<tool_call>\n{call}\n</tool_call>")]
+        {
+            assert_eq!(calls_as_whole_text(&whole, &known).len(), 1, "{whole}");
+        }
     }
 
     #[test]

@@ -53,14 +53,16 @@ pub(crate) fn find_program(reply: &str, opened: bool) -> Found {
         return program(thought, &blocks, closed);
     }
     if looks_like_program(reply) {
-        return program("", &[reply], true);
+        // Nothing marks the end of a bare program, so one that was cut off looks like any other.
+        return program("", &[reply], false);
     }
     // "It is 155.\nfinal_answer(155)": the last call is a program, whatever stands before it.
     if let Some(start) = last_answer(reply)
         && let (Some(thought), Some(code)) = (reply.get(..start), reply.get(start..))
+        && code.trim_end().ends_with(')')
         && looks_like_program(code)
     {
-        return program(thought, &[code], true);
+        return program(thought, &[code], false);
     }
     Found::Text(reply.trim().to_owned())
 }
@@ -114,13 +116,14 @@ fn first_opening(text: &str) -> Option<Opening> {
         let python = matches!(first_word.as_str(), "python" | "py" | "python3" | "tool_code" | "ipython");
         // "```print(1)```" on one line has its program where the name would be.
         let inline = !python && name.contains(['(', '=']);
-        Some(Opening {
-            start,
-            end: if inline { after } else { (line_end + 1).min(text.len()) },
-            close: "```",
-            python,
-            unnamed: name.is_empty() || inline,
-        })
+        // "```python print(1)```" has it behind the name.
+        let behind_name = python && name.len() > first_word.len() && name.ends_with("```");
+        let end = match (inline, behind_name) {
+            (true, _) => after,
+            (false, true) => line_end - name.len() + first_word.len(),
+            (false, false) => (line_end + 1).min(text.len()),
+        };
+        Some(Opening { start, end, close: "```", python, unnamed: name.is_empty() || inline })
     });
     match (tag, fence) {
         (Some(tag), Some(fence)) => Some(if tag.start < fence.start { tag } else { fence }),
@@ -132,10 +135,13 @@ fn first_opening(text: &str) -> Option<Opening> {
 /// line, or else anywhere outside the first line's string quotes: models put it behind the last statement.
 fn until_close<'a>(body: &'a str, close: &str) -> (&'a str, bool) {
     let end = if close == "```" {
-        let at_line = body.match_indices(close).find(|(at, _)| {
-            body.get(..*at).is_some_and(|head| head.rsplit('\n').next().unwrap_or_default().trim().is_empty())
-        });
-        at_line.or_else(|| body.match_indices(close).last()).map(|(at, _)| at)
+        let outside = |at: usize| body.get(..at).is_some_and(|head| !ends_inside_text(head));
+        let at_line = |at: usize| {
+            body.get(..at).is_some_and(|head| head.rsplit('\n').next().unwrap_or_default().trim().is_empty())
+        };
+        let marks: Vec<usize> =
+            body.match_indices(close).map(|(at, _)| at).filter(|at| outside(*at)).collect();
+        marks.iter().copied().find(|at| at_line(*at)).or_else(|| marks.last().copied())
     } else {
         body.find(close)
     };
@@ -143,6 +149,11 @@ fn until_close<'a>(body: &'a str, close: &str) -> (&'a str, bool) {
         Some(end) => (body.get(..end).unwrap_or_default(), true),
         None => (cut_at_observation(body), false),
     }
+}
+
+/// Whether a piece of program ends inside a triple-quoted text, where a fence is part of that text.
+fn ends_inside_text(head: &str) -> bool {
+    ["\"\"\"", "'''"].iter().any(|quotes| head.matches(quotes).count() % 2 == 1)
 }
 
 fn close_length(body: &str, at: usize, close: &str) -> usize {
@@ -186,7 +197,7 @@ fn looks_like_program(text: &str) -> bool {
     let mut any = false;
     for line in text.lines() {
         let inside = depth > 0;
-        depth += bracket_balance(line);
+        depth = (depth + bracket_balance(line)).max(0);
         if inside || line.trim().is_empty() || line.starts_with([' ', '\t']) {
             continue;
         }
@@ -242,13 +253,25 @@ fn statement(line: &str) -> Option<bool> {
     if assigns || calls { Some(true) } else { None }
 }
 
+/// How many brackets a line opens more than it closes, outside its texts and comments.
 fn bracket_balance(line: &str) -> i32 {
-    let code = line.split('#').next().unwrap_or_default();
-    code.chars().fold(0, |depth, character| match character {
-        '(' | '[' | '{' => depth + 1,
-        ')' | ']' | '}' => depth - 1,
-        _ => depth,
-    })
+    let mut depth = 0;
+    let mut quote = None;
+    let mut escaped = false;
+    for character in line.chars() {
+        match (quote, character) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '#') => break,
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    depth
 }
 
 #[cfg(test)]
@@ -274,6 +297,7 @@ mod tests {
             "```python\nprint(1)",
             "```python\nprint(1)```",
             "```print(1)```",
+            "```python print(1)```",
             "  ```python\n  print(1)\n  ```",
             "print(1)",
             "```tool_code\nprint(1)\n```\nObservation:\n```python\nprint(2)\n```",
@@ -341,6 +365,18 @@ mod tests {
     fn a_fence_inside_a_string_does_not_end_the_program() {
         let reply = "```python\ntext = 'a ``` b'\nprint(text)\n```";
         assert_eq!(code(reply), "text = 'a ``` b'\nprint(text)");
+    }
+
+    #[test]
+    fn a_fence_inside_a_long_text_does_not_end_the_program() {
+        let body = "text = \"\"\"\n```\ncode\n```\n\"\"\"\nfinal_answer(text)";
+        assert_eq!(code(&format!("```python\n{body}\n```")), body);
+    }
+
+    #[test]
+    fn a_bracket_inside_a_text_hides_no_prose() {
+        let reply = "print(':(')\nAnd that is all that there is to say.";
+        assert!(matches!(find_program(reply, false), Found::Text(_)));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::{Pending, Phase, Run};
 use crate::message::{Message, Part};
 use crate::step::{RunStatus, StepError};
-use crate::tool::FINAL_ANSWER;
+use crate::text::cut_middle;
+use crate::tool::{Arguments, FINAL_ANSWER, ToolCall};
 
 impl Run {
     /// The model gave an answer; `call_id` is the structured call that gave it.
@@ -14,9 +15,24 @@ impl Run {
         self.abandon_open();
         self.step.answer = Some(answer);
         if self.agent.has_own_final_answer() {
-            self.ask_for(Pending::OwnFinalAnswer);
+            let call = ToolCall {
+                id: format!("answer_{}", self.step.number),
+                name: FINAL_ANSWER.into(),
+                arguments: Arguments::Object(self.own_final_answer_arguments()),
+            };
+            let slot = self.call(call);
+            self.own_final_answer_settled(slot);
         } else {
             self.answer_given(self.step.answer.clone().unwrap_or_default());
+        }
+    }
+
+    /// Takes the output of the host's own `final_answer`, once it is there, as the answer.
+    pub(super) fn own_final_answer_settled(&mut self, slot: usize) {
+        match self.step.calls.get(slot).and_then(|record| record.result.clone()) {
+            Some(Ok(output)) => self.answer_given(output.to_value()),
+            Some(Err(failure)) => self.reject(failure.message),
+            None => {}
         }
     }
 
@@ -42,6 +58,7 @@ impl Run {
     }
 
     pub(super) fn reject(&mut self, problem: String) {
+        let problem = cut_middle(&problem, self.agent.limits.observation_chars).into_owned();
         let text = format!(
             "The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
         );

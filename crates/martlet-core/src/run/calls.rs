@@ -87,6 +87,7 @@ impl Run {
         match &self.phase {
             Phase::Calling(_) => self.calls_progressed(),
             Phase::Coding(_) => self.code_call_settled(slot),
+            Phase::Answering { .. } => self.own_final_answer_settled(slot),
             _ => {}
         }
     }
@@ -100,7 +101,7 @@ impl Run {
         let limit = self.agent.limits.observation_chars;
         let (output, error) = match &result {
             Ok(output) => (Some(cut_middle(&output.to_text(), limit).into_owned()), None),
-            Err(failure) => (None, Some(failure.message.clone())),
+            Err(failure) => (None, Some(cut_middle(&failure.message, limit).into_owned())),
         };
         let (step, call) = (self.step.number, self.call_id(slot));
         let Some(record) = self.step.calls.get_mut(slot) else { return };

@@ -196,7 +196,7 @@ impl Run {
             step: self.step.number,
             stdout: cut_middle(&stdout, limit).into_owned(),
             value: value.as_ref().map(|value| cut_middle(&value.repr, limit).into_owned()),
-            error: error.as_ref().map(ToString::to_string),
+            error: error.as_ref().map(|error| cut_middle(&error.to_string(), limit).into_owned()),
         });
         self.step.stdout = stdout;
         self.step.value = value;
@@ -234,6 +234,8 @@ impl Run {
                     (Some(line), None) => format!(" in line {line}"),
                     (None, _) => String::new(),
                 };
+                let error = error.to_string();
+                let error = cut_middle(&error, limit);
                 shown.push_str(&format!(
                     "Error{place}: {error}\nNames that were defined before the error are kept. Correct the program and go on."
                 ));

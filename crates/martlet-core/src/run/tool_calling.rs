@@ -9,7 +9,7 @@ use super::{Phase, Run, was_cut};
 use crate::effect::Timing;
 use crate::message::{Message, Part, Role};
 use crate::model::ModelReply;
-use crate::parse::calls_in_text;
+use crate::parse::{calls_as_whole_text, calls_in_text};
 use crate::step::{CallRecord, StepError};
 use crate::text::cut_middle;
 use crate::tool::{Arguments, FINAL_ANSWER, ToolCall, ToolFailure, ToolFailureKind};
@@ -24,12 +24,8 @@ pub(super) struct Calling {
 impl Run {
     pub(super) fn calls_replied(&mut self, reply: ModelReply, timing: Timing) {
         let native = !reply.tool_calls.is_empty();
-        let calls = if native {
-            with_unique_ids(&reply.tool_calls, self.step.number)
-        } else {
-            let calls = calls_in_text(&reply.text, &|name| self.agent.tool(name).is_some());
-            with_unique_ids(&calls, self.step.number)
-        };
+        let calls = if native { reply.tool_calls.clone() } else { self.calls_as_text(&reply.text) };
+        let calls = with_unique_ids(&calls, self.step.number);
         self.step.thought =
             if native || calls.is_empty() { reply.text.trim().to_owned() } else { String::new() };
         self.reply_event(&reply, timing);
@@ -72,6 +68,22 @@ impl Run {
             }
         }
         self.calls_progressed();
+    }
+
+    /// The calls that a reply holds as text.
+    ///
+    /// A model that calls tools by its provider's means writes texts for people: there, a call that is only quoted must
+    /// not be made, and neither is an object that is the answer itself.
+    fn calls_as_text(&self, text: &str) -> Vec<ToolCall> {
+        let known = |name: &str| self.agent.tool(name).is_some();
+        if !self.agent.profile.native_tools {
+            return calls_in_text(text, &known);
+        }
+        let is_answer = self.agent.answer_schema.as_ref().is_some_and(|schema| {
+            serde_json::from_str(text.trim())
+                .is_ok_and(|answer| crate::schema::check(schema, &answer).is_ok())
+        });
+        if is_answer { Vec::new() } else { calls_as_whole_text(text, &known) }
     }
 
     fn no_calls(&mut self, text: &str, cut: bool) {

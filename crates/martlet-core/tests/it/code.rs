@@ -274,3 +274,25 @@ fn files_that_come_with_a_task_are_said_to_be_in_the_message() {
     let asked = says(&mut run, "x");
     assert!(asked.messages[1].joined_text().contains("cannot open them"), "{asked:?}");
 }
+
+#[test]
+fn an_error_without_end_is_cut_like_any_output() {
+    let mut agent = settings(Strategy::Code);
+    agent.limits.observation_chars = 1_000;
+    let mut run = start(agent);
+    says(&mut run, "```python\nx\n```");
+    let (id, _) = only_effect(&mut run);
+    let error = CodeError { kind: "E".into(), message: "x".repeat(100_000), line: None, source_line: None };
+    code(&mut run, &id, CodeOutcome::Ended(CodeEnd { error: Some(error), ..CodeEnd::default() }));
+    let asked = says(&mut run, "```python\nx\n```");
+    assert!(asked.messages.last().unwrap().joined_text().len() < 1_500);
+}
+
+#[test]
+fn a_bare_program_that_was_cut_is_not_run() {
+    let mut run = start(settings(Strategy::Code));
+    let cut = ModelReply { finish: FinishReason::Length, ..ModelReply::text("x = 1\nprint(x") };
+    reply(&mut run, cut);
+    let asked = says(&mut run, "```python\n1\n```");
+    assert!(asked.messages.last().unwrap().joined_text().contains("cut off at the token limit"));
+}

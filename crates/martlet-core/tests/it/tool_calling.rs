@@ -140,3 +140,59 @@ fn a_final_answer_of_the_host_is_called_and_its_output_is_the_answer() {
     tool_ok(&mut run, &id, json!("HI"));
     assert_eq!(run.result().unwrap().output, json!("HI"));
 }
+
+#[test]
+fn a_run_that_is_stopped_leaves_no_call_without_a_result() {
+    let mut run = start(settings(Strategy::ToolCalling));
+    calls(&mut run, &[("1", "lookup", json!({"key": "a"})), ("2", "lookup", json!({"key": "b"}))]);
+    let effects = run.take_effects();
+    tool_ok(&mut run, &effects[0].0, json!(1));
+    run.stop(martlet_core::StopReason::Cancelled, 3_000);
+    let conversation = run.result().unwrap().conversation;
+    let answered: Vec<_> =
+        conversation.iter().filter_map(|message| message.tool_call_id.as_deref()).collect();
+    assert_eq!(answered, ["1", "2"]);
+}
+
+#[test]
+fn a_call_that_a_plain_answer_quotes_is_not_made() {
+    let mut run = start(settings(Strategy::ToolCalling));
+    let text = r#"The page says {"name": "send", "arguments": {"text": "hi"}}."#;
+    says(&mut run, text);
+    assert_eq!(run.result().unwrap().answer_text(), text);
+}
+
+#[test]
+fn a_final_answer_of_the_host_that_needs_approval_waits_for_it() {
+    for strategy in [Strategy::Code, Strategy::ToolCalling] {
+        let mut agent = settings(strategy);
+        let flags = martlet_core::ToolFlags { needs_approval: true, ..Default::default() };
+        let own = martlet_core::ToolSpec::new("final_answer", "Ends the task.")
+            .parameters(json!({"type": "object", "properties": {"answer": {}}, "required": ["answer"]}))
+            .flags(flags);
+        agent.tools = std::sync::Arc::from([own]);
+        let mut run = start(agent);
+        if strategy == Strategy::Code {
+            says(&mut run, "```python\nfinal_answer(1)\n```");
+            let (id, _) = only_effect(&mut run);
+            code(&mut run, &id, answered(json!(1)));
+        } else {
+            says(&mut run, "1");
+        }
+        let (id, effect) = only_effect(&mut run);
+        assert!(matches!(effect, Effect::Approve { .. }), "{effect:?}");
+        settle(&mut run, &id, Outcome::Approve { decision: martlet_core::Decision::Approved });
+        let (id, effect) = only_effect(&mut run);
+        assert!(matches!(effect, Effect::Tool { .. }), "{effect:?}");
+        tool_ok(&mut run, &id, json!("one"));
+        assert_eq!(run.result().unwrap().output, json!("one"));
+    }
+}
+
+#[test]
+fn a_schema_that_lists_no_properties_takes_any() {
+    let open = martlet_core::ToolSpec::new("any", "Takes anything.").parameters(json!({"type": "object"}));
+    let arguments = json!({"x": 1}).as_object().unwrap().clone();
+    assert_eq!(open.validate(&arguments), Ok(()));
+    assert!(lookup().validate(&arguments).is_err());
+}

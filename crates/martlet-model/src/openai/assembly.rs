@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use martlet_core::{Arguments, FinishReason, ModelReply, ToolCall, Usage};
+use martlet_core::{Arguments, FinishReason, ModelReply, ModelRequest, ToolCall, Usage};
 use serde_json::Value;
 
 use super::failure::Endpoint;
@@ -18,6 +18,9 @@ pub(super) const MAX_REPLY_BYTES: usize = 32 << 20;
 
 /// The most calls in a reply.
 const MAX_CALLS: usize = 128;
+
+/// About so many characters make a token, where nobody counted.
+const CHARS_PER_TOKEN: u64 = 4;
 
 /// A reply in the making.
 pub(super) struct Assembly<'a> {
@@ -250,8 +253,8 @@ impl<'a> Assembly<'a> {
         self.done
     }
 
-    /// The reply, if it is complete.
-    pub(super) fn finish(mut self) -> Result<ModelReply, ModelError> {
+    /// The reply to `request`, if it is complete.
+    pub(super) fn finish(mut self, request: &ModelRequest) -> Result<ModelReply, ModelError> {
         self.text.finish();
         let stopped = self.text.is_stopped();
         if !stopped && self.finish.is_none() && !self.done {
@@ -277,6 +280,14 @@ impl<'a> Assembly<'a> {
             text = self.refusal;
             finish = FinishReason::ContentFilter;
         }
+        // Who cuts a stream gives up its end, where most servers say what was used. Without an estimate such
+        // calls would be free, and no limit of tokens would ever be reached.
+        if stopped && self.usage == Usage::default() {
+            let arguments = tool_calls.iter().map(|call| count_chars(&call.arguments.to_json()));
+            let written = count_chars(&text) + count_chars(&self.text.reasoning) + arguments.sum::<u64>();
+            self.usage.input_tokens = chars_of(request).div_ceil(CHARS_PER_TOKEN);
+            self.usage.output_tokens = written.div_ceil(CHARS_PER_TOKEN);
+        }
         let reasoning = Some(self.text.reasoning).filter(|reasoning| !reasoning.is_empty());
         Ok(ModelReply { text, reasoning, tool_calls, finish, usage: self.usage, model: self.model })
     }
@@ -288,6 +299,23 @@ enum Pieces {
     Streamed,
     /// Each call is a call of its own.
     Whole,
+}
+
+/// The characters of the texts of a request. Images are left out: what they cost differs between models.
+fn chars_of(request: &ModelRequest) -> u64 {
+    let messages = request.messages.iter().map(|message| {
+        let calls = message.tool_calls.iter().map(|call| count_chars(&call.arguments.to_json()));
+        count_chars(&message.joined_text()) + calls.sum::<u64>()
+    });
+    let tools = request
+        .tools
+        .iter()
+        .map(|tool| count_chars(&tool.description) + count_chars(&tool.parameters.to_string()));
+    messages.chain(tools).sum()
+}
+
+fn count_chars(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 /// The calls with ids that are there and differ.

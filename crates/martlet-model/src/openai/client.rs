@@ -40,6 +40,9 @@ const TAIL: Duration = Duration::from_millis(50);
 ///
 /// It sends each request once; put a [`Retry`](crate::Retry) around it. Dropping a call closes its
 /// connection, and most servers then stop generating.
+///
+/// A reply that this client cuts itself, because the server does not know or ignores a stop text, has lost the
+/// server's count of tokens. Its usage is then estimated: about four characters a token, images not counted.
 pub struct OpenAiCompatible {
     pub(super) client: reqwest::Client,
     pub(super) url: Url,
@@ -101,7 +104,7 @@ impl OpenAiCompatible {
             let body = self.read_whole(&mut response).await?;
             assembly.whole(&body)?;
         }
-        assembly.finish()
+        assembly.finish(request)
     }
 
     fn options_for<'a>(&'a self, request: &'a ModelRequest) -> Cow<'a, ModelOptions> {

@@ -217,6 +217,8 @@ async fn a_stop_text_that_the_server_ignores_ends_the_reply_and_the_connection()
     asked.stop = vec![Arc::from("```")];
     let reply = watched(&model, asked).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.finish), ("x = 1\n", FinishReason::Stop));
+    // The count of tokens would have come behind the cut.
+    assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (1, 2));
     soon(server.wait_until_aborted(1)).await;
     assert_eq!(server.requests()[0].json()["stop"], json!(["```"]));
 }

@@ -87,7 +87,7 @@ impl Process {
         };
         let mut process =
             Self { child, id, input, output, errors, decoder: Decoder::default(), setup: None, programs: 0 };
-        let problem = match process.receive(Instant::now() + START_TIME) {
+        let problem = match process.receive(Instant::now().checked_add(START_TIME)) {
             Ok((FromWorker::Ready { protocol: PROTOCOL, dump_version: monty::DUMP_VERSION }, _)) => {
                 return Ok(process);
             }
@@ -131,14 +131,16 @@ impl Process {
         Ok(())
     }
 
-    /// The next frame, if it comes before `deadline`.
-    pub(super) fn receive(&mut self, deadline: Instant) -> Result<(FromWorker, Bytes), Silence> {
+    /// The next frame, if it comes before `deadline`; without one, whenever it comes.
+    ///
+    /// What is in the pipe already came in time, however late we look.
+    pub(super) fn receive(&mut self, deadline: Option<Instant>) -> Result<(FromWorker, Bytes), Silence> {
         loop {
             if let Some(frame) = self.decoder.next().map_err(Silence::Gone)? {
                 return Ok(frame);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || !readable(&self.output, left).map_err(Silence::Gone)? {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if !readable(&self.output, left).map_err(Silence::Gone)? {
                 return Err(Silence::TimedOut);
             }
             if !self.decoder.read(&mut self.output).map_err(Silence::Gone)? {
@@ -203,17 +205,23 @@ pub(super) fn kill(child: &Mutex<Child>) {
     let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
 }
 
-/// Waits until there is something to read; `false` if that takes longer than `time`.
-fn readable(output: &ChildStdout, time: Duration) -> io::Result<bool> {
-    let timeout = Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    };
-    match poll(&mut [PollFd::new(output, PollFlags::IN)], Some(&timeout)) {
-        Ok(count) => Ok(count > 0),
-        // A signal: the caller looks at the time again.
-        Err(rustix::io::Errno::INTR) => Ok(true),
-        Err(error) => Err(error.into()),
+/// Waits until there is something to read; `false` if that takes longer than `time`, where there is a limit.
+fn readable(output: &ChildStdout, time: Option<Duration>) -> io::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        let timeout = time.map(|time| {
+            let left = time.saturating_sub(begun.elapsed());
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
+        });
+        match poll(&mut [PollFd::new(output, PollFlags::IN)], timeout.as_ref()) {
+            Ok(count) => return Ok(count > 0),
+            // A signal.
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -231,4 +239,32 @@ fn cannot_start(config: &WorkerConfig, problem: &str) -> SandboxError {
         ErrorKind::Worker,
         format!("cannot start the sandbox worker `{}`: {problem}", config.command.display()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that writes one frame when it starts, and another one when it is told something.
+    #[test]
+    fn a_frame_that_is_in_the_pipe_came_in_time() {
+        let ready = FromWorker::Ready { protocol: PROTOCOL, dump_version: monty::DUMP_VERSION };
+        let answer = FromWorker::Refused { reason: "no".into() };
+        let octal = |message: &FromWorker| -> String {
+            let frame = wire::encode(message, &[]).unwrap();
+            frame.iter().map(|byte| format!("\\{byte:03o}")).collect()
+        };
+        let script = format!(
+            "printf '{}'; head -c 1 >/dev/null; printf '{}'; cat >/dev/null",
+            octal(&ready),
+            octal(&answer)
+        );
+        let config = WorkerConfig::new("/bin/sh").args(["-c", &script]);
+        let mut process = Process::start(&config).unwrap();
+        assert!(matches!(process.receive(Some(Instant::now())), Err(Silence::TimedOut)));
+        process.send(&ToWorker::Forget, &[]).unwrap();
+        assert!(readable(&process.output, Some(START_TIME)).unwrap());
+        let late = process.receive(Some(Instant::now()));
+        assert!(matches!(late, Ok((FromWorker::Refused { .. }, _))), "{late:?}");
+    }
 }

@@ -130,7 +130,7 @@ impl PoolSession {
         let job = Job {
             program: program.id,
             setup: Arc::clone(&self.setup),
-            budget: limit.saturating_sub(program.busy) + self.pool.shared.config.grace,
+            budget: limit.saturating_sub(program.busy).saturating_add(self.pool.shared.config.grace),
             work,
             events,
             control: Arc::clone(&stop.0),

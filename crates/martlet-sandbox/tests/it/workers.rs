@@ -216,6 +216,61 @@ async fn programs_run_beside_each_other() {
     assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
 }
 
+#[tokio::test]
+async fn times_without_end_are_times() {
+    let for_ever = Duration::MAX;
+    let pool = WorkerPool::new(config().workers(1).idle(for_ever).hold(for_ever).grace(for_ever));
+    let work = async {
+        let mut session = pool.open(options());
+        waiting(start(&mut *session, "search('a')").await);
+        let end = ended(resume(&mut *session, vec![gives(0, json!("found"))]).await);
+        assert_eq!(value(&end), json!("found"));
+        pool.check().await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("the pool hangs");
+}
+
+#[tokio::test]
+async fn the_start_of_a_worker_is_not_the_programs_time() {
+    let worker = config().command;
+    let slow = WorkerConfig::new("/bin/sh")
+        .args(["-c".into(), "sleep 1; exec \"$0\"".into(), worker.into_os_string()])
+        .workers(1)
+        .hold(Duration::from_secs(60))
+        .grace(Duration::from_millis(1));
+    let pool = WorkerPool::new(slow);
+    let mut session = pool.open(limits(|limits| limits.time_ms = 1_000));
+    waiting(
+        start(
+            &mut *session,
+            "search('a')\nimport time\nuntil = time.time() + 0.3\nwhile time.time() < until: pass\n'done'",
+        )
+        .await,
+    );
+    let end = ended(resume(&mut *session, vec![gives(0, json!(1))]).await);
+    assert_eq!(value(&end), json!("done"));
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_output_costs_the_program_no_time() {
+    let pool = WorkerPool::new(config().workers(1).grace(Duration::from_millis(1)));
+    pool.check().await.unwrap();
+    let options = limits(|limits| (limits.time_ms, limits.output_chars) = (500, 400_000));
+    let mut session = pool.open(options);
+    let seen = Printed::default();
+    // It waits for nothing: it stands for a terminal or a socket that takes 40 ms for a chunk.
+    let slowly = |text: &str| {
+        seen.add(text);
+        std::thread::sleep(Duration::from_millis(40));
+    };
+    // As much as the pipe and the channel hold: the program itself never waits for the reader.
+    let code = "for n in range(25): print('x' * 5000)\n'done'";
+    let request = CodeRequest::Start { code: code.into(), session: None };
+    let end = ended(session.perform(request, Some(&slowly)).await.unwrap());
+    assert_eq!(value(&end), json!("done"));
+    assert_eq!(seen.text().len(), 25 * 5_001);
+}
+
 fn kill(process: u32) {
     let status = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
     assert!(status.success());

@@ -29,7 +29,8 @@ pub(crate) mod value;
 use edits::Source;
 use facts::Facts;
 pub(crate) use facts::State;
-pub(crate) use hints::explain;
+pub(crate) use hints::{explain, shown_message};
+pub(crate) use prelude::captured::NAMES as PRELUDE_READS;
 
 /// The mark of tool calls that are wanted as futures.
 const LATER: &str = "_mt_later_";
@@ -164,7 +165,8 @@ fn prepare_here(
     }
     needs.extend(pieces);
     let mut state = facts.state.clone();
-    let prelude = prelude::pieces(&needs, &mut state.loaded);
+    let hides = prelude::captured::NAMES.iter().any(|name| facts.bound.contains(name));
+    let prelude = prelude::pieces(&needs, hides, &mut state.loaded);
     let source = if edits.is_empty() { source } else { edits.apply(&source) };
     Ok(Prepared {
         prelude,

@@ -1,6 +1,7 @@
 //! What the model is told of an exception.
 
 use martlet_core::code::CodeError;
+use martlet_core::text::cut_middle;
 use martlet_core::tool::ToolSpec;
 use monty_types::{ExcType, MontyException};
 
@@ -8,6 +9,14 @@ use super::{LATER, Prepared, line_of, modules};
 
 /// The mark between an exception's text, its own class and its number; see the prelude's `_mt_raise`.
 const MARK: char = '\u{2063}';
+
+/// The most characters of an exception's text that the model is shown.
+const MAX_MESSAGE_CHARS: usize = 4_000;
+
+/// The text of an exception, without its middle if it is long: a program may put all of its data into one.
+pub(crate) fn shown_message(text: &str) -> String {
+    cut_middle(text, MAX_MESSAGE_CHARS).into_owned()
+}
 
 /// What the model is told of an exception that a program ended with.
 pub(crate) fn explain(error: &MontyException, prepared: &Prepared, tools: &[ToolSpec]) -> CodeError {
@@ -20,7 +29,9 @@ pub(crate) fn explain(error: &MontyException, prepared: &Prepared, tools: &[Tool
         prepared.lines.get(index).or(prepared.lines.last()).copied()
     });
     message = message.replace(LATER, "");
-    if let Some(hint) = hint(error, &message, prepared, tools) {
+    let hint = hint(error, &message, prepared, tools);
+    message = shown_message(&message);
+    if let Some(hint) = hint {
         if !message.is_empty() && !message.ends_with(['.', '!', '?']) {
             message.push('.');
         }

@@ -1,22 +1,32 @@
 //! Our own Python: pieces that a session is fed when a program needs them.
 
+pub(crate) mod captured;
+
 use std::collections::BTreeSet;
+use std::sync::{LazyLock, OnceLock};
 
 /// A piece: its name, the pieces that it stands on, its text.
 struct Piece {
     name: &'static str,
     needs: &'static [&'static str],
     code: &'static str,
+    /// The text that is fed.
+    fed: OnceLock<String>,
 }
 
 macro_rules! pieces {
     ($($name:literal: [$($need:literal),*]),* $(,)?) => {
-        &[$(Piece { name: $name, needs: &[$($need),*], code: include_str!(concat!("prelude/", $name, ".py")) }),*]
+        LazyLock::new(|| vec![$(Piece {
+            name: $name,
+            needs: &[$($need),*],
+            code: include_str!(concat!("prelude/", $name, ".py")),
+            fed: OnceLock::new(),
+        }),*])
     };
 }
 
 /// Every piece after those that it stands on.
-const PIECES: &[Piece] = pieces! {
+static PIECES: LazyLock<Vec<Piece>> = pieces! {
     "module": [],
     "classes": [],
     "builtins": [],
@@ -64,7 +74,13 @@ const PIECES: &[Piece] = pieces! {
 };
 
 /// The texts to feed for what a program needs, without what was `loaded` before; notes them there.
-pub(super) fn pieces(needs: &BTreeSet<&'static str>, loaded: &mut BTreeSet<String>) -> Vec<&'static str> {
+///
+/// `hides` says whether the program gives a name that the pieces read another meaning.
+pub(super) fn pieces(
+    needs: &BTreeSet<&'static str>,
+    hides: bool,
+    loaded: &mut BTreeSet<String>,
+) -> Vec<&'static str> {
     let mut wanted = BTreeSet::new();
     let mut open: Vec<&'static str> = needs.iter().copied().collect();
     while let Some(name) = open.pop() {
@@ -74,11 +90,17 @@ pub(super) fn pieces(needs: &BTreeSet<&'static str>, loaded: &mut BTreeSet<Strin
             open.extend(piece.needs);
         }
     }
-    PIECES
-        .iter()
-        .filter(|piece| wanted.contains(piece.name) && loaded.insert(piece.name.to_owned()))
-        .map(|piece| piece.code)
-        .collect()
+    let mut texts = Vec::new();
+    if (hides || !wanted.is_empty()) && loaded.insert(captured::NAME.to_owned()) {
+        texts.push(captured::copies());
+    }
+    texts.extend(
+        PIECES
+            .iter()
+            .filter(|piece| wanted.contains(piece.name) && loaded.insert(piece.name.to_owned()))
+            .map(|piece| piece.fed.get_or_init(|| captured::reading_copies(piece.code)).as_str()),
+    );
+    texts
 }
 
 #[cfg(test)]
@@ -101,7 +123,15 @@ mod tests {
     #[test]
     fn pieces_are_fed_once() {
         let mut loaded = BTreeSet::new();
-        assert_eq!(pieces(&BTreeSet::from(["order"]), &mut loaded).len(), 2);
-        assert!(pieces(&BTreeSet::from(["order", "classes"]), &mut loaded).is_empty());
+        assert_eq!(pieces(&BTreeSet::from(["order"]), false, &mut loaded).len(), 3);
+        assert!(pieces(&BTreeSet::from(["order", "classes"]), true, &mut loaded).is_empty());
+    }
+
+    #[test]
+    fn built_in_names_are_copied_before_they_can_be_hidden() {
+        let mut loaded = BTreeSet::new();
+        assert!(pieces(&BTreeSet::new(), false, &mut loaded).is_empty());
+        assert_eq!(pieces(&BTreeSet::new(), true, &mut loaded), [captured::copies()]);
+        assert!(pieces(&BTreeSet::new(), true, &mut loaded).is_empty());
     }
 }

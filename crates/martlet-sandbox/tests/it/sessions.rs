@@ -164,3 +164,64 @@ async fn a_large_last_value_is_cut_and_kept() {
         assert_eq!(value(&end), json!(3_000_000), "{place}");
     }
 }
+
+#[tokio::test]
+async fn a_long_exception_loses_its_middle() {
+    for (place, sandbox) in sandboxes() {
+        let mut session = sandbox.open(options());
+        let end = run(&mut *session, "raise ValueError('begin' + 'x' * 200000 + 'end')", None).await;
+        let (kind, message) = error(&end);
+        assert_eq!(kind, "ValueError", "{place}");
+        assert!(message.chars().count() < 4_200, "{place}: {}", message.len());
+        assert!(
+            message.starts_with("begin") && message.contains("left out") && message.ends_with("end"),
+            "{place}"
+        );
+    }
+}
+
+/// Our own Python runs among the program's variables, and must not trip over what a program calls them.
+#[tokio::test]
+async fn a_shadowed_builtin_does_not_break_what_comes_after() {
+    let shadow = "type = dict = list = isinstance = len = hasattr = sorted = str = set = tuple = getattr = 'pie'\n\
+                  int = repr = iter = range = next = min = bool = float = print = setattr = 3";
+    let define = "class A:\n    def __init__(self):\n        self.n = 1\nclass B(A):\n    def __init__(self, m):\n        \
+                  super().__init__()\n        self.m = m\n    def __add__(self, other):\n        return B(self.m + other.m)\n\
+                  b = B(2) + B(3)\n[b.n, b.m]";
+    let more = "from collections import Counter, defaultdict\nfrom enum import Enum\nclass Color(Enum):\n    RED = 1\n\
+                d = defaultdict(lambda: 7)\nc = Counter('aab')\n[c['a'], d['x'], Color.RED.value, b.n, type]";
+    for (place, sandbox) in sandboxes() {
+        for first in [true, false] {
+            let mut session = sandbox.open(options());
+            // With what the classes need there before the names are taken, and not.
+            let end = run(&mut *session, if first { shadow } else { define }, None).await;
+            assert_eq!(end.error, None, "{place}");
+            let end = run(&mut *session, if first { define } else { shadow }, end.session).await;
+            assert_eq!(end.error, None, "{place}");
+            let end = run(&mut *session, more, end.session).await;
+            assert_eq!(value(&end), json!([2, 7, 1, 1, "pie"]), "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_builtin_may_be_shadowed_before_a_class() {
+    let mut session = martlet_sandbox::Sandbox::open(&martlet_sandbox::InProcess::new(), options());
+    for name in ["type", "dict", "list", "isinstance", "len", "hasattr", "sorted", "str"] {
+        let end = run(&mut *session, &format!("{name} = 'pie'"), None).await;
+        let code = "class A:\n    pass\nclass B(A):\n    pass\nB() is not None";
+        let end = run(&mut *session, code, end.session).await;
+        assert_eq!(value(&end), json!(true), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_added_to_a_program_does_not_use_its_names() {
+    let code = "type = str = 'pie'\nclass P:\n    pass\ntry:\n    raise ValueError(1, 2)\nexcept ValueError as e:\n    \
+                message = e.args\n[P().__class__ is P, type, str]";
+    for (place, sandbox) in sandboxes() {
+        let mut session = sandbox.open(options());
+        let end = run(&mut *session, code, None).await;
+        assert_eq!(value(&end), json!([true, "pie", "pie"]), "{place}");
+    }
+}

@@ -66,7 +66,7 @@ impl<'a> Rewrite<'a, '_> {
             return;
         }
         match attr {
-            "__class__" => self.instead_of_attribute(attribute, "type(", ")"),
+            "__class__" => self.instead_of_attribute(attribute, &format!("{}(", self.builtin("type")), ")"),
             "__name__" | "__qualname__"
                 if !matches!(attribute.value.as_ref(), Expr::Call(call) if name(&call.func) == Some("type"))
                     && !matches!(attribute.value.as_ref(), Expr::Attribute(inner) if inner.attr.as_str() == "__class__") =>

@@ -79,7 +79,8 @@ impl<'a> Rewrite<'a, '_> {
 
     /// Makes one text of an exception's arguments: the interpreter's exceptions carry nothing else.
     pub(super) fn as_text(&mut self, first: &'a Expr, last: &'a Expr, several: bool) {
-        let (before, after) = if several { ("str((", ",))") } else { ("str(", ")") };
+        let (opening, after) = if several { ("((", ",))") } else { ("(", ")") };
+        let before = format!("{}{opening}", self.builtin("str"));
         self.edits.insert(start(first), before);
         if start(first) == start(last) {
             self.visit_expr(first);

@@ -6,6 +6,7 @@ use ruff_python_ast::Expr;
 
 use super::Rewrite;
 use crate::dialect::LATER;
+use crate::dialect::prelude::captured;
 use crate::dialect::syntax::{end, name, start};
 
 /// The builtins that the prelude stands in for: where a program defines one of these names, it means its own.
@@ -88,6 +89,12 @@ impl<'a> Rewrite<'a, '_> {
             self.pieces.insert(piece);
         }
         self.edits.replace(start(expr), end(expr), replacement);
+    }
+
+    /// How the text that we add calls a built-in function: under the name of its copy where the program took its own,
+    /// as the session has copies from before that.
+    pub(super) fn builtin(&self, name: &str) -> String {
+        if self.facts.is_builtin(name) { name.to_owned() } else { captured::copy(name) }
     }
 
     pub(super) fn protect(&mut self, bound: &str, place: usize) {

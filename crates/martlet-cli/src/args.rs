@@ -1,11 +1,13 @@
 //! The arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::render::Level;
-use crate::sandbox::Place;
+use crate::sandbox::{self, Place};
+use crate::tools;
 
 /// Runs LLM agents.
 #[derive(Debug, Parser)]
@@ -90,6 +92,65 @@ impl Command {
     }
 }
 
+impl Cli {
+    /// The arguments of this process. Ends it if they are wrong.
+    pub(crate) fn of_process() -> Self {
+        Self::parse_from(one_value_each(std::env::args_os().collect()))
+    }
+}
+
+/// smolagents' command takes several values behind one `--tools` or `--imports`. Here each gets a flag of its own, so
+/// that a task behind them stays a task.
+fn one_value_each(arguments: Vec<OsString>) -> Vec<OsString> {
+    let has_task = match arguments.get(1).and_then(|command| command.to_str()) {
+        Some("run") => true,
+        Some("chat") => false,
+        _ => return arguments,
+    };
+    let mut given = arguments.into_iter().peekable();
+    let mut result = Vec::new();
+    while let Some(argument) = given.next() {
+        let text = argument.to_string_lossy();
+        let (flag, known): (_, fn(&str) -> bool) = match text.split('=').next() {
+            Some("--tools") => ("--tools", tools::is_known),
+            Some("--imports") => ("--imports", sandbox::has_module),
+            Some("--") => {
+                result.push(argument);
+                result.extend(given);
+                return result;
+            }
+            _ => {
+                result.push(argument);
+                continue;
+            }
+        };
+        let has_value = text.contains('=');
+        result.push(argument);
+        // The first value is one in any case.
+        if !has_value && let Some(value) = given.next() {
+            result.push(value);
+        }
+        while let Some(word) = given.next_if(|word| is_word(word)) {
+            let text = word.to_string_lossy();
+            // An unknown one before another word is a wrong name, which is told as such.
+            let is_value = text.split(',').all(known)
+                || !has_task
+                || (!text.contains(char::is_whitespace) && given.peek().is_some_and(is_word));
+            if !is_value {
+                result.push(word);
+                break;
+            }
+            result.extend([flag.into(), word]);
+        }
+    }
+    result
+}
+
+/// Whether it is neither a flag nor the `-` for standard input.
+fn is_word(argument: &OsString) -> bool {
+    !argument.as_encoded_bytes().starts_with(b"-")
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The task; `-` reads it from standard input. Without it, the task is what is piped in; with it, what is
@@ -148,12 +209,12 @@ pub(crate) struct AgentArgs {
     pub(crate) action_type: ActionType,
 
     /// Tools that the agent has: ask_user asks you at the terminal; python runs a program (only with
-    /// `--action-type tool_calling`)
-    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "NAME", help_heading = "Agent")]
+    /// `--action-type tool_calling`) [comma-separated, repeatable]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Agent")]
     pub(crate) tools: Vec<String>,
 
-    /// Modules that programs may import beyond those of the sandbox
-    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "MODULE", help_heading = "Agent")]
+    /// Modules that programs may import beyond those of the sandbox [comma-separated, repeatable]
+    #[arg(long, value_delimiter = ',', value_name = "MODULE", help_heading = "Agent")]
     pub(crate) imports: Vec<String>,
 
     /// Instructions that are added to the system prompt
@@ -380,6 +441,37 @@ mod tests {
             Cli::try_parse_from(["martlet", "run", "--model", "m", "--api-key", "sk-secret", "t"]).unwrap();
         let printed = format!("{cli:?}");
         assert!(printed.contains("Secret(…)") && !printed.contains("sk-secret"), "{printed}");
+    }
+
+    #[test]
+    fn a_task_behind_tools_stays_a_task() {
+        let read = |line: &[&str]| {
+            let line = ["martlet", "run"].iter().chain(line).map(OsString::from).collect();
+            match Cli::try_parse_from(one_value_each(line)).map(|cli| cli.command) {
+                Ok(Command::Run(args)) => {
+                    (args.agent.tools.join(" "), args.agent.imports.join(" "), args.task.unwrap_or_default())
+                }
+                other => panic!("not a run: {other:?}"),
+            }
+        };
+        for (line, tools, imports, task) in [
+            (&["--tools", "python,ask_user", "the task"][..], "python ask_user", "", "the task"),
+            (&["--tools", "python", "--tools", "ask_user", "task"], "python ask_user", "", "task"),
+            (&["--tools", "python", "user_input", "What, why?"], "python user_input", "", "What, why?"),
+            (&["--tools", "python", "ask_user", "task"], "python ask_user", "", "task"),
+            (&["--tools=python", "ask_user", "task", "-q"], "python ask_user", "", "task"),
+            (&["task", "--tools", "python", "ask_user"], "python ask_user", "", "task"),
+            (&["--tools", "python", "-"], "python", "", "-"),
+            (&["--tools", "python", "--", "ask_user"], "python", "", "ask_user"),
+            (&["--tools", "python", "ask_usr", "task"], "python ask_usr", "", "task"),
+            (&["--tools", "web_search"], "web_search", "", ""),
+            (&["--imports", "json", "re", "--tools", "python", "task"], "python", "json re", "task"),
+            (&["--imports", "json", "re", "task"], "", "json re", "task"),
+            (&["--", "--tools", "a"][..2], "", "", "--tools"),
+        ] {
+            let expected = (tools.to_owned(), imports.to_owned(), task.to_owned());
+            assert_eq!(read(line), expected, "{line:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(crate) async fn chat(args: ChatArgs) -> Result<Exit, Failure> {
     let level = args.verbosity.level();
     let model = choose::ready(&args.model, level, &mut signals).await?;
     let agent = agent::build(&args, model, None)?;
+    // Restored when this function ends, also while a thread still waits for a line.
+    #[cfg(unix)]
+    let _modes = TerminalModes::save();
     let mut lines = Some(Lines::open()?);
     let interactive = matches!(lines, Some(Lines::Terminal { .. }));
     if interactive && level != Level::Quiet {
@@ -161,6 +164,35 @@ impl Lines {
                 Err(ReadlineError::Eof) => Ok(None),
                 Err(error) => Err(failed(error.into())),
             },
+        }
+    }
+}
+
+/// How the terminal was set before lines were read from it.
+#[cfg(unix)]
+struct TerminalModes(Option<nix::sys::termios::Termios>);
+
+#[cfg(unix)]
+impl TerminalModes {
+    fn save() -> Self {
+        // Not a terminal: nothing to restore.
+        Self(nix::sys::termios::tcgetattr(io::stdin()).ok())
+    }
+}
+
+#[cfg(unix)]
+impl Drop for TerminalModes {
+    fn drop(&mut self) {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+        let Some(modes) = &self.0 else { return };
+        let left_raw = tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON));
+        if left_raw {
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, modes);
+            if io::stdout().is_terminal() {
+                // The editor was stopped before it could take back its marks around pasted text.
+                let mut stdout = io::stdout();
+                let _ = stdout.write_all(b"\x1b[?2004l\r\n").and_then(|()| stdout.flush());
+            }
         }
     }
 }

@@ -170,6 +170,7 @@ fn of_litellm(model: &str) -> String {
 fn at_provider(provider: &str, name: &str) -> Result<String, Failure> {
     let known = MOVABLE.iter().map(|movable| movable.prefix).chain(FIXED.iter().map(|(prefix, _)| *prefix));
     let known: Vec<&str> = known.collect();
+    let provider = if provider == "huggingface" { "hf" } else { provider };
     let current = prefix(name).filter(|prefix| known.contains(prefix));
     if provider == "auto" || current == Some(provider) {
         return Ok(name.to_owned());
@@ -178,7 +179,6 @@ fn at_provider(provider: &str, name: &str) -> Result<String, Failure> {
         // Hugging Face's router takes the inference provider behind a colon.
         return Ok(format!("{name}:{provider}"));
     }
-    let provider = if provider == "huggingface" { "hf" } else { provider };
     if known.contains(&provider) {
         return Ok(format!("{provider}/{name}"));
     }
@@ -257,6 +257,8 @@ mod tests {
             ),
             (&["--model", "gpt-4o", "--model-type", "LiteLLMModel"], "openai/gpt-4o"),
             (&["--model", "ollama_chat/q", "--model-type", "LiteLLMModel"], "ollama/q"),
+            (&["--model", "hf/Q", "--provider", "huggingface"], "hf/Q"),
+            (&["--model", "Q", "--provider", "huggingface"], "hf/Q"),
             (&["--model", "q", "--provider", "ollama"], "ollama/q"),
             (&["--model", "q", "--api-base", "http://h:1/v1"], "http://h:1/v1#q"),
             (&["--model", "openai/q", "--api-base", "http://h:1/v1"], "openai/q"),

@@ -53,7 +53,15 @@ impl Exit {
     pub(crate) fn of_run(result: &RunResult) -> Self {
         match result.status {
             RunStatus::Succeeded => Self::Success,
-            RunStatus::StepLimit | RunStatus::TokenLimit => Self::Limit,
+            // A last call that the provider refused: what to do is about the provider and not about the steps.
+            RunStatus::StepLimit => match &result.failure {
+                Some(RunFailure::Model(failure)) => match Self::of_model(failure.kind) {
+                    Self::Failed => Self::Limit,
+                    of_provider => of_provider,
+                },
+                _ => Self::Limit,
+            },
+            RunStatus::TokenLimit => Self::Limit,
             RunStatus::TimedOut => Self::TimedOut,
             RunStatus::Cancelled => Self::Interrupted,
             _ => match &result.failure {

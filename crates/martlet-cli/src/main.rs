@@ -22,7 +22,7 @@ mod watch;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == sandbox::WORKER) {
         return martlet::sandbox::worker_main();
     }
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let verbose = cli.command.is_verbose();
     let exit = perform(cli.command).unwrap_or_else(|failure| failure.tell(verbose));
     // A thread may be left that waits for a line of standard input: it must not keep the process.

@@ -10,6 +10,7 @@ use martlet::core::Blob;
 use martlet::core::code::{CodeEnd, CodeError, CodeLimits, CodeOutcome, CodeRequest};
 use martlet::sandbox::{Session, SessionOptions};
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::args::{PythonArgs, PythonOutput};
 use crate::exit::{Exit, Failure};
@@ -101,19 +102,28 @@ async fn perform(
 ) -> Result<CodeEnd, Failure> {
     let request = CodeRequest::Start { code: source.to_owned(), session: saved };
     let unwritten: Mutex<Option<io::Error>> = Mutex::new(None);
+    let stop = Notify::new();
     let print = |text: &str| {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             *unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            stop.notify_one();
         }
     };
-    let outcome = match output {
-        PythonOutput::Text => session.perform(request, Some(&print)).await?,
-        PythonOutput::Json => session.perform(request, None).await?,
+    let work = match output {
+        PythonOutput::Text => session.perform(request, Some(&print)),
+        PythonOutput::Json => session.perform(request, None),
+    };
+    // A program whose output nobody gets must not compute on: dropping the work ends it.
+    let outcome = tokio::select! {
+        biased;
+        () = stop.notified() => None,
+        outcome = work => Some(outcome?),
     };
     if let Some(error) = unwritten.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
+    let Some(outcome) = outcome else { return Err(Failure::Quiet(Exit::Failed)) };
     match outcome {
         CodeOutcome::Ended(end) => Ok(end),
         CodeOutcome::Lost { reason } => Ok(failed("WorkerCrashed", reason)),

@@ -107,6 +107,9 @@ fn write(sink: &mut Sink, output: Output, result: &RunResult, model: &str) -> Re
 /// Says in words why a run that did not fail has no answer of its own, and what to do.
 pub(crate) fn explain(result: &RunResult, max_steps: u32) {
     let text = match result.status {
+        RunStatus::StepLimit if let Some(failure) = &result.failure => format!(
+            "the steps are used up (--max-steps {max_steps}), and the last call for an answer failed: {failure}"
+        ),
         RunStatus::StepLimit if result.output.is_null() => format!(
             "the steps are used up (--max-steps {max_steps}) and there is no answer: give more, or a simpler task"
         ),

@@ -56,3 +56,8 @@ pub(crate) fn workers() -> Result<martlet::sandbox::WorkerPool, Failure> {
     })?;
     Ok(WorkerPool::new(WorkerConfig::new(program).args([WORKER])))
 }
+
+/// Whether programs can be allowed to import this module.
+pub(crate) fn has_module(name: &str) -> bool {
+    martlet::sandbox::SessionOptions::new([]).imports([name]).is_ok()
+}

@@ -35,6 +35,11 @@ pub(crate) fn toolbox(
     Ok(tools)
 }
 
+/// Whether there is a tool of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    BUILT_IN.contains(&own_name(name))
+}
+
 /// Whether `python` is among the names.
 pub(crate) fn has_python(names: &[String]) -> bool {
     names.iter().any(|name| own_name(name) == "python")

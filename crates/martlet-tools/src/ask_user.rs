@@ -1,7 +1,8 @@
 //! `ask_user`: a question to the person who gave the task.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use martlet_core::{ToolOutput, ToolSpec};
@@ -75,12 +76,13 @@ impl Tool for AskUser {
 /// run; one line is read from standard input.
 ///
 /// Where standard input is no terminal the tool fails at once, so that nothing waits for a person who is not there.
-/// A question whose run is cancelled still takes the next line that is typed.
+/// On Unix a question whose run is cancelled leaves what is typed afterwards to the next reader; elsewhere it still
+/// takes the next line.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TerminalAsker;
 
 /// Held while somebody is asked: two questions at once could not be told apart.
-static ASKING: Mutex<()> = Mutex::new(());
+static ASKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl Asker for TerminalAsker {
     fn ask<'a>(
@@ -91,13 +93,90 @@ impl Asker for TerminalAsker {
         let question = question.to_owned();
         Box::pin(async move {
             require_terminal(&io::stdin())?;
+            let turn = ASKING.lock().await;
+            let given_up = GivenUp::default();
+            let flag = Arc::clone(&given_up.0);
             tokio::task::spawn_blocking(move || {
-                let _turn = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
-                converse(&question, &mut io::stdin().lock(), &mut io::stderr().lock())
+                // The thread keeps the turn: it ends a moment after its question does.
+                let _turn = turn;
+                let mut input = Terminal::open(flag)?;
+                converse(&question, &mut input, &mut io::stderr().lock())
             })
             .await
             .map_err(|_| ToolError::new("the question could not be asked"))?
         })
+    }
+}
+
+/// Says, when it is dropped with its question, that nobody waits for the answer any more.
+#[derive(Default)]
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Standard input, without the buffer of the standard library: whoever reads next finds all that is not ours.
+#[cfg(unix)]
+type Terminal = Until<std::fs::File>;
+
+#[cfg(unix)]
+impl Terminal {
+    fn open(given_up: Arc<AtomicBool>) -> io::Result<Self> {
+        use std::os::fd::AsFd as _;
+        Ok(Self { input: io::stdin().as_fd().try_clone_to_owned()?.into(), given_up })
+    }
+}
+
+/// An input that is read only while somebody waits for it. A thread in the middle of `read` cannot be stopped: it
+/// would take what is typed for somebody else.
+#[cfg(unix)]
+struct Until<R> {
+    input: R,
+    given_up: Arc<AtomicBool>,
+}
+
+/// So often a thread that waits for input looks whether it still should.
+#[cfg(unix)]
+const LOOK: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+#[cfg(unix)]
+impl<R: Read + std::os::fd::AsFd> Read for Until<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        loop {
+            let ready = match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], Some(&LOOK)) {
+                Ok(count) => count > 0,
+                Err(rustix::io::Errno::INTR) => false,
+                Err(error) => return Err(error.into()),
+            };
+            // Asked last, so that nothing is taken once the question is given up.
+            if self.given_up.load(Ordering::SeqCst) {
+                return Err(io::Error::other("the question was given up"));
+            }
+            if ready {
+                return self.input.read(buffer);
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Terminal(io::Stdin);
+
+#[cfg(not(unix))]
+impl Terminal {
+    fn open(_given_up: Arc<AtomicBool>) -> io::Result<Self> {
+        Ok(Self(io::stdin()))
+    }
+}
+
+#[cfg(not(unix))]
+impl Read for Terminal {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
     }
 }
 
@@ -110,14 +189,32 @@ fn require_terminal(input: &impl IsTerminal) -> Result<(), ToolError> {
     ))
 }
 
-fn converse(question: &str, input: &mut impl BufRead, output: &mut impl Write) -> Result<String, ToolError> {
+fn converse(question: &str, input: &mut impl Read, output: &mut impl Write) -> Result<String, ToolError> {
     write!(output, "\n{}\n> ", printable(question))?;
     output.flush()?;
-    let mut line = String::new();
-    if input.read_line(&mut line)? == 0 {
+    let Some(line) = line(input)? else {
         return Err(ToolError::new("the user closed the input and gave no answer"));
-    }
+    };
     Ok(line.trim().to_owned())
+}
+
+/// One line, byte by byte, so that nothing behind it is taken; `None` if the input ends before it.
+fn line(input: &mut impl Read) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    loop {
+        match input.read(&mut byte) {
+            Ok(0) if line.is_empty() => return Ok(None),
+            Ok(0) => break,
+            Ok(_) if byte == *b"\n" => break,
+            Ok(_) => line.extend_from_slice(&byte),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    String::from_utf8(line)
+        .map(Some)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the answer is not UTF-8 text"))
 }
 
 /// The question comes from a model: it must not move the cursor or fake other output.
@@ -142,6 +239,28 @@ mod tests {
     fn an_input_that_ends_is_no_answer() {
         let error = converse("?", &mut "".as_bytes(), &mut Vec::new()).unwrap_err();
         assert_eq!(error.message(), "the user closed the input and gave no answer");
+    }
+
+    #[test]
+    fn what_is_behind_the_line_is_left() {
+        let mut input = "Paris\nRome\n".as_bytes();
+        converse("?", &mut input, &mut Vec::new()).unwrap();
+        assert_eq!(input, b"Rome\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_question_that_is_given_up_takes_nothing() {
+        use std::os::unix::net::UnixStream;
+        let (mut person, input) = UnixStream::pair().unwrap();
+        let mut left = input.try_clone().unwrap();
+        let given_up = GivenUp::default();
+        let mut input = Until { input, given_up: Arc::clone(&given_up.0) };
+        let asking = std::thread::spawn(move || line(&mut input));
+        drop(given_up);
+        assert!(asking.join().unwrap().is_err());
+        person.write_all(b"for somebody else\n").unwrap();
+        assert_eq!(line(&mut left).unwrap().as_deref(), Some("for somebody else"));
     }
 
     #[test]

@@ -91,6 +91,20 @@ fn limits_hold() {
 }
 
 #[test]
+fn a_reader_that_goes_away_ends_the_program() {
+    let place = Place::new();
+    for sandbox in ["worker", "in-process"] {
+        // Without an end of its own within the patience of this test.
+        place.write("endless.py", "print('first')\nwhile True:\n    print('more')\n");
+        let arguments = ["python", "--sandbox", sandbox, "--timeout", "1000", "endless.py"];
+        let mut child = place.martlet(&arguments).spawn().unwrap();
+        drop(child.stdout.take());
+        let done = crate::support::finish(child);
+        assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{sandbox}");
+    }
+}
+
+#[test]
 fn tools_do_not_exist() {
     let done = fed(Place::new().martlet(&["python", "--output", "json", "-"]), "web_search('x')");
     assert_eq!(done.code, Some(1), "{done:?}");

@@ -239,6 +239,19 @@ fn the_answer_of_a_last_call_is_given_with_its_reason() {
 }
 
 #[test]
+fn a_last_call_that_fails_is_told_and_has_its_code() {
+    let place = Place::new();
+    for (status, expected) in [(401, 5), (400, 4)] {
+        let replies = [Reply::from(code("x = 1")), Reply::status(status, "the reason of the provider")];
+        let server = FakeServer::with_replies(replies);
+        let done = done(place.with(&server, &["run", "-q", "--max-steps", "1", "t"]));
+        assert_eq!(done.code, Some(expected), "{done:?}");
+        assert!(done.error().contains("the last call for an answer failed: "), "{done:?}");
+        assert!(done.error().contains("the reason of the provider"), "{done:?}");
+    }
+}
+
+#[test]
 fn a_failed_run_is_also_an_object() {
     let (place, server) = (Place::new(), FakeServer::always(Reply::status(401, "bad key")));
     let done = done(place.with(&server, &["run", "-q", "--json", "t"]));

@@ -117,3 +117,80 @@ pub(crate) fn send(process: u32, signal: i32) -> bool {
 pub(crate) fn code(program: &str) -> String {
     format!("```python\n{program}\n```")
 }
+
+/// A person at a terminal.
+#[cfg(unix)]
+pub(crate) struct Person {
+    terminal: std::fs::File,
+    screen: mpsc::Receiver<Vec<u8>>,
+    /// What was shown and not yet expected.
+    shown: String,
+    child: Child,
+}
+
+#[cfg(unix)]
+impl Person {
+    pub(crate) fn starts(mut command: Command) -> Self {
+        let pair = nix::pty::openpty(None, None).unwrap();
+        let side = || Stdio::from(pair.slave.try_clone().unwrap());
+        command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side());
+        let child = command.spawn().unwrap();
+        let terminal = std::fs::File::from(pair.master);
+        let mut output = terminal.try_clone().unwrap();
+        let (sender, screen) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(count @ 1..) = std::io::Read::read(&mut output, &mut piece) {
+                if sender.send(piece[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { terminal, screen, shown: String::new(), child }
+    }
+
+    /// Reads on until `text` is shown.
+    pub(crate) fn sees(&mut self, text: &str) {
+        loop {
+            if let Some(start) = self.shown.find(text) {
+                self.shown.drain(..start + text.len());
+                return;
+            }
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
+                Err(error) => {
+                    send(self.child.id(), libc::SIGKILL);
+                    panic!("`{text}` did not come ({error}), but {:?}", self.shown);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn types(&mut self, text: &str) {
+        self.terminal.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Whether the terminal hands out lines and not keys.
+    pub(crate) fn has_lines(&self) -> bool {
+        let modes = nix::sys::termios::tcgetattr(&self.terminal).unwrap();
+        modes.local_flags.contains(nix::sys::termios::LocalFlags::ICANON)
+    }
+
+    /// Waits until the command reads keys: it shows its prompt.
+    pub(crate) fn is_prompted(&self) {
+        let start = std::time::Instant::now();
+        while self.has_lines() {
+            assert!(start.elapsed() < PATIENCE, "no prompt came");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn signals(&self, signal: i32) {
+        assert!(send(self.child.id(), signal));
+    }
+
+    /// The exit code.
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}

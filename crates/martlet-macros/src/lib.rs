@@ -11,7 +11,8 @@ use proc_macro::TokenStream;
 
 /// Makes a tool from a documented function: its name, description and JSON Schema come from the source.
 ///
-/// ```
+/// ```ignore
+/// // Not compiled here, because this crate cannot depend on the tools; `martlet-tools` tests the like.
 /// use martlet_macros::tool;
 /// use martlet_tools::{Tool, ToolContext, ToolError};
 ///

@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in their helpers")]
 
+mod attribute;
 mod python;
 mod toolbox;

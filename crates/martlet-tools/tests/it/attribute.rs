@@ -1,7 +1,5 @@
 //! Tools made by `#[tool]`, used as an agent uses them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in their helpers")]
-
 use std::collections::HashMap;
 
 use martlet_macros::tool;

@@ -164,7 +164,23 @@ pub(crate) fn start(setup: &Setup, code: &str, saved: Option<&[u8]>, host: &mut 
     };
     for piece in &prepared.prelude {
         if let Err(error) = repl.feed_run(piece, NamedValues::new(), PrintWriter::Disabled) {
-            return Turn::Refused(format!("a part of our own Python failed: {}", error.summary()));
+            let session = saved.map(|bytes| Blob(bytes.to_vec().into()));
+            let error = match exceeded(&setup.limits, &error) {
+                Some(message) => own_error(&error.exc_type().to_string(), message),
+                None => match hidden_builtins(setup, &mut repl) {
+                    names if names.is_empty() => {
+                        let problem = dialect::shown_message(&error.summary());
+                        tracing::warn!(problem, "a part of our own Python failed");
+                        let advice = "write the program in a simpler way, with functions, lists and dicts";
+                        own_error(
+                            "RuntimeError",
+                            format!("the sandbox cannot prepare this program ({problem}); {advice}"),
+                        )
+                    }
+                    names => own_error("NameError", hides(&names)),
+                },
+            };
+            return Turn::Ended(Box::new(CodeEnd { error: Some(error), session, ..CodeEnd::default() }));
         }
     }
     let ledger = Ledger {
@@ -466,7 +482,7 @@ impl<'a> Running<'a> {
             Some(Ending::Limit(message)) => {
                 CodeEnd { error: Some(own_error("RuntimeError", message)), ..CodeEnd::default() }
             }
-            None => match self.exceeded(&error) {
+            None => match exceeded(&self.setup.limits, &error) {
                 Some(message) => {
                     let kind = error.exc_type().to_string();
                     // What used up the memory may still hang on a variable: then nothing would run any more.
@@ -480,17 +496,6 @@ impl<'a> Running<'a> {
         self.end(Some(repl), end)
     }
 
-    /// What to tell of a limit of ours that the program hit.
-    fn exceeded(&self, error: &MontyException) -> Option<String> {
-        let text = error.message().unwrap_or_default();
-        let limits = &self.setup.limits;
-        match error.exc_type() {
-            ExcType::TimeoutError if text.contains("time limit exceeded") => Some(time_exceeded(limits)),
-            ExcType::MemoryError if text.contains("memory limit exceeded") => Some(memory_exceeded(limits)),
-            _ => None,
-        }
-    }
-
     fn explain(&self, error: &MontyException) -> CodeError {
         let tools = &self.setup.tools;
         if let Some(prepared) = &self.prepared {
@@ -500,7 +505,8 @@ impl<'a> Running<'a> {
         match dialect::prepare(&self.ledger.code, tools, &self.setup.imports, &self.ledger.before) {
             Ok(prepared) => dialect::explain(error, &prepared, tools),
             Err(_) => {
-                own_error(&error.exc_type().to_string(), error.message().unwrap_or_default().to_owned())
+                let message = dialect::shown_message(error.message().unwrap_or_default());
+                own_error(&error.exc_type().to_string(), message)
             }
         }
     }
@@ -527,6 +533,37 @@ impl<'a> Running<'a> {
         }
         Turn::Ended(Box::new(end))
     }
+}
+
+/// What to tell of a limit of ours that a program hit.
+fn exceeded(limits: &CodeLimits, error: &MontyException) -> Option<String> {
+    let text = error.message().unwrap_or_default();
+    match error.exc_type() {
+        ExcType::TimeoutError if text.contains("time limit exceeded") => Some(time_exceeded(limits)),
+        ExcType::MemoryError if text.contains("memory limit exceeded") => Some(memory_exceeded(limits)),
+        _ => None,
+    }
+}
+
+/// The built-in names that our own Python reads and that mean something else in this session.
+fn hidden_builtins(setup: &Setup, repl: &mut MontyRepl) -> Vec<&'static str> {
+    let mut fresh = new_session(setup);
+    let shown = |repl: &mut MontyRepl, name: &str| {
+        repl.feed_run(name, NamedValues::new(), PrintWriter::Disabled).ok().map(|value| value::repr(&value))
+    };
+    dialect::PRELUDE_READS
+        .iter()
+        .copied()
+        .filter(|name| shown(repl, name) != shown(&mut fresh, name))
+        .collect()
+}
+
+fn hides(names: &[&str]) -> String {
+    let names = names.join(", ");
+    format!(
+        "the program cannot run because earlier steps gave built-in names another meaning: {names}. Delete them in a \
+         step of its own (`del {names}`; to keep a value, give it another name first), then run the program again"
+    )
 }
 
 pub(crate) fn time_exceeded(limits: &CodeLimits) -> String {
@@ -615,4 +652,46 @@ fn now_ms() -> u64 {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Host for Nobody {
+        fn print(&mut self, _: &str) {}
+
+        fn checkpoint(&mut self) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn ended(turn: Turn) -> CodeEnd {
+        match turn {
+            Turn::Ended(end) => *end,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn built_in_names_that_were_hidden_unseen_are_the_programs_to_mend() {
+        let setup = Setup { tools: [].into(), limits: CodeLimits::default(), imports: Vec::new() };
+        // As a program that got past the dialect would leave it: nothing was copied before.
+        let mut repl = new_session(&setup);
+        repl.feed_run("type = 'pie'\nkept = 5", NamedValues::new(), PrintWriter::Disabled).unwrap();
+        let saved = save_session(&repl, dialect::State::default()).unwrap();
+        let classes = "class A:\n    pass\nclass B(A):\n    pass\nkept";
+        let end = ended(start(&setup, classes, Some(&saved), &mut Nobody));
+        let error = end.error.unwrap();
+        assert_eq!(error.kind, "NameError");
+        assert!(error.message.contains("`del type`"), "{}", error.message);
+        let saved = end.session.unwrap().0;
+        let end = ended(start(&setup, "del type", Some(&saved), &mut Nobody));
+        assert_eq!(end.error, None);
+        let end = ended(start(&setup, classes, Some(&end.session.unwrap().0), &mut Nobody));
+        assert_eq!(end.error, None);
+        assert_eq!(end.value.unwrap().repr, "5");
+    }
 }

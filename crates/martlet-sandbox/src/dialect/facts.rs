@@ -371,7 +371,7 @@ impl<'a> SourceOrderVisitor<'a> for Facts<'a> {
             Expr::Name(name) => {
                 if name.ctx.is_load() {
                     self.read.insert(name.id.as_str());
-                } else {
+                } else if name.ctx.is_store() {
                     self.bound.insert(name.id.as_str());
                 }
             }

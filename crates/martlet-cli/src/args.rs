@@ -130,7 +130,7 @@ fn one_value_each(arguments: Vec<OsString>) -> Vec<OsString> {
         if !has_value && let Some(value) = given.next() {
             result.push(value);
         }
-        while let Some(word) = given.next_if(|word| is_word(word)) {
+        while let Some(word) = given.next_if(is_word) {
             let text = word.to_string_lossy();
             // An unknown one before another word is a wrong name, which is told as such.
             let is_value = text.split(',').all(known)

@@ -30,7 +30,8 @@ pub(crate) fn read(args: &RunArgs) -> Result<Input, Failure> {
             if is_piped() {
                 let context = stdin_text()?;
                 if !context.trim().is_empty() {
-                    parts.push(text_part("standard input", "text/plain", context));
+                    // Not a file: a model would try to open what has a name.
+                    parts.push(Part::text(format!("This comes with the task:\n\n{}", context.trim_end())));
                 }
             }
             task.to_owned()

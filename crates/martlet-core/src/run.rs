@@ -376,10 +376,9 @@ impl Run {
 
     /// Ends the step with what the model is shown of it, and begins the next one.
     fn end_step(&mut self, observations: Vec<Message>, error: Option<StepError>) {
-        if let Some(last) = observations.last() {
+        if !observations.is_empty() {
             let shown = observations.iter().map(Message::joined_text).collect::<Vec<_>>().join("\n");
-            self.step.observation =
-                Some(if observations.len() == 1 { last.joined_text().into() } else { shown.into() });
+            self.step.observation = Some(shown.into());
         }
         self.messages.extend(observations);
         self.step.error = error;
@@ -488,7 +487,7 @@ impl Run {
     /// The reply holds no action, or none that can be read: tells the model, or takes a text as the answer.
     fn idle_reply(&mut self, text: &str, advice: String) {
         self.idle_replies += 1;
-        self.repeats = self.idle_replies > 0;
+        self.repeats = true;
         if self.idle_replies > 1 && !text.trim().is_empty() {
             let answer = self.text_answer(text);
             return self.answered(answer, None);

@@ -252,7 +252,7 @@ async fn the_start_of_a_worker_is_not_the_programs_time() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_of_output_costs_the_program_no_time() {
+async fn a_slow_reader_is_shown_all_that_a_program_printed() {
     let pool = WorkerPool::new(config().workers(1).grace(Duration::from_millis(1)));
     pool.check().await.unwrap();
     let options = limits(|limits| (limits.time_ms, limits.output_chars) = (500, 400_000));

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::code::{CodeOutcome, CodeRequest};
-use crate::id::EffectId;
-use crate::model::{ModelFailure, ModelReply, ModelRequest};
+use crate::graph::{NodeFailure, NodeInput, State};
+use crate::id::{EffectId, RunId};
+use crate::model::{ModelFailure, ModelReply, ModelRequest, Usage};
 use crate::tool::{ToolFailure, ToolOutput};
 
 /// Something that a run needs done.
@@ -43,6 +44,50 @@ pub enum Effect {
         /// The answer.
         answer: Value,
     },
+    /// Do a run of an agent or a graph that the host holds.
+    Child {
+        /// The name under which the host holds it: of the managed agent, or of the node.
+        name: String,
+        /// What it is given. An agent's task is made of it by [`task_text`](crate::graph::task_text).
+        input: Value,
+    },
+    /// Call a function that the host holds for a node.
+    Function {
+        /// The node.
+        name: String,
+        /// What it is given.
+        input: NodeInput,
+    },
+    /// Evaluate a condition that the host holds.
+    Decide {
+        /// Which one.
+        condition: ConditionOf,
+        /// The state.
+        state: State,
+    },
+    /// Let time pass.
+    Wait {
+        /// How long, in milliseconds.
+        ms: u64,
+    },
+}
+
+/// Which condition of a graph.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum ConditionOf {
+    /// That of an edge.
+    Edge {
+        /// The node that the edge leaves.
+        from: String,
+        /// The node that it leads to.
+        to: String,
+    },
+    /// That which ends a repetition.
+    Until {
+        /// The node.
+        node: String,
+    },
 }
 
 /// What came of an [`Effect`], of the same kind.
@@ -75,6 +120,39 @@ pub enum Outcome {
         /// What is wrong with the answer, for the model.
         problem: Option<String>,
     },
+    /// What came of the child run.
+    Child {
+        /// How it ended.
+        end: ChildEnd,
+    },
+    /// What the function returned.
+    Function {
+        /// The result, or why there is none.
+        result: Result<Value, NodeFailure>,
+    },
+    /// What the condition says.
+    Decide {
+        /// Whether it holds, or why that cannot be told.
+        result: Result<bool, String>,
+    },
+    /// The time has passed.
+    Wait,
+    /// The effect was stopped at its time limit ([`Machine::time_limit`](crate::Machine::time_limit)).
+    TimedOut {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
+}
+
+/// How a child run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChildEnd {
+    /// The child run.
+    pub run: RunId,
+    /// Its output, or why there is none.
+    pub result: Result<Value, NodeFailure>,
+    /// The tokens of all model calls in it.
+    pub usage: Usage,
 }
 
 /// A person's decision on a tool call.

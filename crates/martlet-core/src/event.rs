@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::Strategy;
 use crate::effect::Timing;
+use crate::graph::{GraphStatus, NodeStatus, SkipCause};
 use crate::id::RunId;
 use crate::model::Usage;
 use crate::step::{RunStatus, StepError};
@@ -159,6 +160,115 @@ pub enum EventKind {
         /// Tokens of the run.
         usage: Usage,
         /// Time of the run.
+        timing: Timing,
+    },
+    /// A child run begins: that of a managed agent, or of a node.
+    #[serde(rename = "child.started")]
+    ChildStarted {
+        /// The step; in a graph the node's number, from 1.
+        step: u32,
+        /// The name of the managed agent or of the node.
+        name: String,
+        /// The child run.
+        child: RunId,
+        /// What it is given.
+        input: Value,
+    },
+    /// A child run ended.
+    #[serde(rename = "child.ended")]
+    ChildEnded {
+        /// The step; in a graph the node's number, from 1.
+        step: u32,
+        /// The name of the managed agent or of the node.
+        name: String,
+        /// The child run.
+        child: RunId,
+        /// Why it gave nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Tokens of the child run.
+        usage: Usage,
+        /// Time.
+        timing: Timing,
+    },
+    /// The run of a graph began.
+    #[serde(rename = "graph.started")]
+    GraphStarted {
+        /// The graph's name.
+        graph: String,
+        /// The number of nodes.
+        nodes: usize,
+    },
+    /// A node starts, or a copy of one, or another attempt.
+    #[serde(rename = "node.started")]
+    NodeStarted {
+        /// The node.
+        node: Arc<str>,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// For a copy: its item's place in the list, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
+    },
+    /// The work of a node failed and is tried again.
+    #[serde(rename = "node.retried")]
+    NodeRetried {
+        /// The node.
+        node: Arc<str>,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// For a copy: its item's place in the list, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
+        /// Why it failed.
+        error: String,
+        /// The wait until the next attempt, in milliseconds.
+        wait_ms: u64,
+    },
+    /// A copy of a node, or one time of a repetition, is done.
+    #[serde(rename = "node.progressed")]
+    NodeProgressed {
+        /// The node.
+        node: Arc<str>,
+        /// How many are done.
+        done: u32,
+        /// How many there are, or can be.
+        of: u32,
+    },
+    /// A node ended, or was skipped.
+    #[serde(rename = "node.ended")]
+    NodeEnded {
+        /// The node.
+        node: Arc<str>,
+        /// How.
+        status: NodeStatus,
+        /// What it gave, as text, cut to 2,000 characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Why it was skipped or cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<SkipCause>,
+        /// Tokens of its child runs.
+        usage: Usage,
+        /// Time.
+        timing: Timing,
+    },
+    /// The run of a graph ended.
+    #[serde(rename = "graph.ended")]
+    GraphEnded {
+        /// How.
+        status: GraphStatus,
+        /// The output; `null` if there is none.
+        output: Value,
+        /// The first failure that matters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Tokens of all child runs.
+        usage: Usage,
+        /// Time.
         timing: Timing,
     },
 }

@@ -9,7 +9,9 @@ pub mod agent;
 pub mod code;
 pub mod effect;
 pub mod event;
+pub mod graph;
 pub mod id;
+mod machine;
 pub mod message;
 pub mod model;
 pub mod name;
@@ -24,9 +26,11 @@ pub mod tool;
 
 pub use agent::{AgentSettings, AgentSpec, CodeSettings, RunLimits, SpecError, Strategy};
 pub use code::{CodeLimits, CodeOutcome, CodeRequest};
-pub use effect::{Decision, Effect, HostFailure, Outcome, Settlement, Timing};
+pub use effect::{ChildEnd, ConditionOf, Decision, Effect, HostFailure, Outcome, Settlement, Timing};
 pub use event::{Event, EventKind};
+pub use graph::{GraphResult, GraphRun, GraphSpec, GraphStatus, GraphTask};
 pub use id::{EffectId, RunId};
+pub use machine::Machine;
 pub use message::{Blob, Message, Part, Role, Source};
 pub use model::{
     Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply,

@@ -1,5 +1,6 @@
 //! The agent: what it is, and how it is built.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use martlet_store::Journal;
 use martlet_tools::{Tool, Toolbox, ToolboxError};
 use serde_json::Value;
 
-use crate::approve::{Approver, DenyAll};
+use crate::approve::Approver;
+use crate::child::Child;
 use crate::error::AgentError;
 use crate::request::RunRequest;
 
@@ -33,9 +35,17 @@ pub(crate) struct Parts {
     pub(crate) tools: Toolbox,
     pub(crate) python: Option<Python>,
     pub(crate) checks: Vec<Check>,
-    pub(crate) approver: Arc<dyn Approver>,
+    /// `None` where none was set: then that of the run above decides, and nobody in the first one.
+    pub(crate) approver: Option<Arc<dyn Approver>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
+    /// The managed agents and graphs, by the name in [`Effect::Child`](martlet_core::Effect::Child).
+    pub(crate) children: HashMap<String, Child>,
+    /// How deep runs may be nested below one of this agent.
+    pub(crate) max_depth: u32,
 }
+
+/// How deep child runs may be nested, unless it is set.
+pub(crate) const MAX_DEPTH: u32 = 8;
 
 /// Where the programs of code agents run.
 pub(crate) struct Python {
@@ -108,8 +118,10 @@ pub struct AgentBuilder {
     sandbox: Option<Arc<dyn Sandbox>>,
     imports: Vec<String>,
     checks: Vec<Check>,
-    approver: Arc<dyn Approver>,
+    approver: Option<Arc<dyn Approver>>,
     journal: Option<Arc<dyn Journal>>,
+    children: HashMap<String, Child>,
+    max_depth: u32,
 }
 
 impl AgentBuilder {
@@ -123,8 +135,10 @@ impl AgentBuilder {
             sandbox: None,
             imports: Vec::new(),
             checks: Vec::new(),
-            approver: Arc::new(DenyAll),
+            approver: None,
             journal: None,
+            children: HashMap::new(),
+            max_depth: MAX_DEPTH,
         }
     }
 
@@ -225,9 +239,16 @@ impl AgentBuilder {
         self
     }
 
-    /// Who decides on calls of tools that need approval. Default: they are refused.
+    /// How deep child runs may be nested below a run of this agent. Default: 8.
+    pub fn max_depth(mut self, depth: u32) -> Self {
+        self.max_depth = depth;
+        self
+    }
+
+    /// Who decides on calls of tools that need approval. Default: they are refused; in a child run whoever decides
+    /// in the run above does.
     pub fn approver(mut self, approver: impl Approver + 'static) -> Self {
-        self.approver = Arc::new(approver);
+        self.approver = Some(Arc::new(approver));
         self
     }
 
@@ -290,6 +311,8 @@ impl AgentBuilder {
                 checks: self.checks,
                 approver: self.approver,
                 journal: self.journal,
+                children: self.children,
+                max_depth: self.max_depth,
             }),
         })
     }

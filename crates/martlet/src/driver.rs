@@ -191,7 +191,9 @@ async fn perform(
             Outcome::Tool { result: parts.tools.call(&name, arguments, &cx).await }
         }
         Effect::Approve { name, arguments } => {
-            Outcome::Approve { decision: parts.approver.decide(&id, &name, &arguments).await }
+            let approver: &dyn crate::approve::Approver =
+                parts.approver.as_deref().unwrap_or(&crate::approve::DenyAll);
+            Outcome::Approve { decision: approver.decide(&id, &name, &arguments).await }
         }
         Effect::Code { request } => run_code(parts, bus, id.step, request, &mut session).await,
         Effect::Check { answer } => Outcome::Check { problem: check(parts, answer).await },

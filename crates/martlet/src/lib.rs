@@ -28,8 +28,10 @@
 
 mod agent;
 mod approve;
+mod child;
 mod driver;
 mod error;
+mod graph;
 mod handle;
 mod observe;
 mod record;
@@ -44,7 +46,9 @@ pub use martlet_tools as tools;
 
 pub use agent::{Agent, AgentBuilder};
 pub use approve::{Approver, DenyAll};
+pub use child::Child;
 pub use error::{AgentError, RunError};
+pub use graph::Graph;
 pub use handle::RunHandle;
 pub use martlet_core::{
     AgentSpec, Decision, Event, EventKind, Message, ModelOptions, ModelProfile, Part, Prompts, Role, RunId,

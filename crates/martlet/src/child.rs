@@ -1,0 +1,61 @@
+//! What can be done as a run of its own inside another run.
+
+use crate::agent::Agent;
+use crate::graph::Graph;
+
+/// An agent or a graph that another run starts as a child run: as a node of a graph, or as a managed agent.
+///
+/// A child run has a state of its own, so the same agent can be asked twice at the same time. Its tokens count in the
+/// run that started it, and it ends with that run.
+///
+/// An agent's task is made of the input by [`task_text`](martlet_core::graph::task_text). A graph begins with the input
+/// as its state; an input that is no object is there as `input`.
+#[derive(Debug, Clone)]
+pub enum Child {
+    /// An agent.
+    Agent(Agent),
+    /// A graph.
+    Graph(Graph),
+}
+
+impl Child {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Agent(agent) => &agent.spec().name,
+            Self::Graph(graph) => &graph.spec().name,
+        }
+    }
+
+    /// What it is good for.
+    pub fn description(&self) -> &str {
+        match self {
+            Self::Agent(agent) => &agent.spec().description,
+            Self::Graph(graph) => &graph.spec().description,
+        }
+    }
+}
+
+impl From<Agent> for Child {
+    fn from(agent: Agent) -> Self {
+        Self::Agent(agent)
+    }
+}
+
+impl From<Graph> for Child {
+    fn from(graph: Graph) -> Self {
+        Self::Graph(graph)
+    }
+}
+
+impl From<&Agent> for Child {
+    fn from(agent: &Agent) -> Self {
+        Self::Agent(agent.clone())
+    }
+}
+
+impl From<&Graph> for Child {
+    fn from(graph: &Graph) -> Self {
+        Self::Graph(graph.clone())
+    }
+}

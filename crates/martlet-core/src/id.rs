@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a run: unique in its journal; letters, digits, `-` and `_`, at most 64 of them.
+/// The longest name of a run, in bytes: a run of a random name may be nested some fifteen deep before names are cut.
+const MAX_LENGTH: usize = 128;
+
+/// The name of a run: unique in its journal; letters, digits, `-` and `_`, at most 128 of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(Arc<str>);
@@ -15,11 +18,11 @@ impl RunId {
     /// Takes a name that is given.
     ///
     /// # Errors
-    /// If it is empty, longer than 64 bytes, or has other characters.
+    /// If it is empty, longer than 128 bytes, or has other characters.
     pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidId> {
         let name = name.as_ref();
         let valid = !name.is_empty()
-            && name.len() <= 64
+            && name.len() <= MAX_LENGTH
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if valid { Ok(Self(name.into())) } else { Err(InvalidId(name.chars().take(80).collect())) }
     }
@@ -27,13 +30,9 @@ impl RunId {
     /// Makes a name from 128 bits, which the caller draws at random: `run_` and 26 characters of
     /// Crockford's base 32.
     pub fn from_bits(bits: u128) -> Self {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut name = String::with_capacity(30);
         name.push_str("run_");
-        for place in (0..26).rev() {
-            let digit = usize::try_from((bits >> (place * 5)) & 31).unwrap_or_default();
-            name.push(char::from(DIGITS.get(digit).copied().unwrap_or(b'0')));
-        }
+        push_base32(&mut name, bits);
         Self(name.into())
     }
 
@@ -41,6 +40,22 @@ impl RunId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Writes 26 characters of Crockford's base 32.
+fn push_base32(text: &mut String, bits: u128) {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    for place in (0..26).rev() {
+        let digit = usize::try_from((bits >> (place * 5)) & 31).unwrap_or_default();
+        text.push(char::from(DIGITS.get(digit).copied().unwrap_or(b'0')));
+    }
+}
+
+/// A hash that is the same on every machine and in every version (FNV-1a of 128 bits).
+fn hash(text: &str) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    text.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }
 
 impl fmt::Display for RunId {
@@ -74,6 +89,23 @@ pub struct EffectId {
     pub step: u32,
     /// The effect within the step, from 0, in the order in which the step asked for them.
     pub index: u32,
+}
+
+impl EffectId {
+    /// The name of the child run that performs this effect: `run-step-index`. It is the same whenever the run is
+    /// replayed. Where it would be longer than a name may be, the end of it gives way to a hash of the whole.
+    pub fn child_run(&self) -> RunId {
+        const HASH: usize = 26;
+        let mut name = format!("{}-{}-{}", self.run, self.step, self.index);
+        if name.len() > MAX_LENGTH {
+            let hash = hash(&name);
+            // Names are ASCII, so that they can be cut anywhere.
+            name.truncate(MAX_LENGTH - HASH - 1);
+            name.push('_');
+            push_base32(&mut name, hash);
+        }
+        RunId(name.into())
+    }
 }
 
 impl fmt::Display for EffectId {
@@ -117,7 +149,7 @@ impl From<EffectId> for String {
 
 /// A text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid id `{0}`: use 1 to 64 letters, digits, `-` and `_`")]
+#[error("invalid id `{0}`: use 1 to 128 letters, digits, `-` and `_`")]
 pub struct InvalidId(String);
 
 #[cfg(test)]
@@ -132,8 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn child_runs_are_named_after_their_effect_however_deep() {
+        let mut id = EffectId { run: RunId::new("r").unwrap(), step: 3, index: 1 };
+        assert_eq!(id.child_run().as_str(), "r-3-1");
+        let mut names = std::collections::HashSet::new();
+        for _ in 0..100 {
+            let child = id.child_run();
+            assert_eq!(child, id.child_run());
+            assert!(RunId::new(child.as_str()).is_ok(), "{child}");
+            assert!(names.insert(child.clone()), "{child} again");
+            id.run = child;
+        }
+    }
+
+    #[test]
     fn ids_refuse_what_could_be_a_path() {
-        for text in ["", "../x", "a b", "ü", &"x".repeat(65)] {
+        for text in ["", "../x", "a b", "ü", &"x".repeat(129)] {
             assert!(RunId::new(text).is_err(), "{text:?}");
         }
         for text in ["run/1", "run/1/2/3", "run/x/1", "/1/1"] {

@@ -265,6 +265,8 @@ pub enum ModelFailureKind {
     TimedOut,
     /// The embedded model could not run on this machine.
     Local,
+    /// The call was not made, because the tokens are used up that the run, or one above it, may use.
+    Budget,
 }
 
 impl ModelFailureKind {

@@ -22,7 +22,7 @@ use crate::effect::{Effect, Outcome, Settlement, Timing};
 use crate::event::{EVENT_SCHEMA, Event, EventKind};
 use crate::id::{EffectId, RunId};
 use crate::message::{Blob, Message, Part, Role};
-use crate::model::{FinishReason, ModelFailure, ModelReply, ModelRequest, Usage};
+use crate::model::{FinishReason, ModelFailure, ModelFailureKind, ModelReply, ModelRequest, Usage};
 use crate::prompt::PromptError;
 use crate::step::{RunFailure, RunResult, RunStatus, Step, StepError};
 use code::Coding;
@@ -401,7 +401,13 @@ impl Run {
         let reply = match result {
             Ok(reply) => reply,
             Err(failure) => {
-                let status = if self.step.last_call { RunStatus::StepLimit } else { RunStatus::Failed };
+                let status = if failure.kind == ModelFailureKind::Budget {
+                    RunStatus::TokenLimit
+                } else if self.step.last_call {
+                    RunStatus::StepLimit
+                } else {
+                    RunStatus::Failed
+                };
                 return self.fail(RunFailure::Model(failure), status);
             }
         };

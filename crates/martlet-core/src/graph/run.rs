@@ -1,19 +1,38 @@
-//! The run of a graph, as a state machine.
+//! The run of a graph: one execution in progress, as a state machine.
+//!
+//! What a node does is the business of effects; here is only what follows from what. Edges that get a state are put on
+//! a worklist, so that nothing recurses however long the graph is.
 
+mod edges;
+mod queue;
+mod report;
+mod units;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::build::GraphSpec;
-use super::result::{GraphResult, GraphStatus};
+use super::build::{GraphSpec, NodeIndex};
+use super::result::{GraphResult, GraphStatus, NodeStatus, Repeated, SkipCause, SkipKind};
+use super::spec::{NodeFailure, OnError, OnFailure};
 use super::state::StateLog;
-use crate::effect::{Effect, Settlement};
-use crate::event::Event;
+use crate::effect::{Effect, Outcome, Settlement, Timing};
+use crate::event::{EVENT_SCHEMA, Event, EventKind};
 use crate::id::{EffectId, RunId};
 use crate::machine::Machine;
+use crate::model::Usage;
 use crate::run::{SettleError, StopReason};
+use crate::text::cut_middle;
+use crate::tool::display_value;
+use edges::EdgeState;
+use queue::Queue;
+use units::Work;
+
+/// How many characters of a node's result an event carries.
+const SHOWN: usize = 2_000;
 
 /// What a graph is to work on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -34,13 +53,125 @@ pub struct GraphRun {
     spec: Arc<GraphSpec>,
     status: Option<GraphStatus>,
     state: StateLog,
+    nodes: Vec<NodeRun>,
+    /// Nodes that are not settled.
+    unsettled: usize,
+    queue: Queue,
+    open: BTreeMap<u64, Open>,
+    /// Open effects that were not handed out.
+    new: Vec<u64>,
+    abandoned: Vec<EffectId>,
+    /// Edges whose state is known and whose targets were not told yet.
+    #[serde(skip)]
+    told: VecDeque<(u32, EdgeState)>,
+    /// The first failure that something depends on.
+    failure: Option<(NodeIndex, NodeFailure)>,
+    /// Something failed that the graph could do without.
+    partial: bool,
+    output: Value,
+    usage: Usage,
+    timing: Timing,
+    events: Vec<Event>,
+    next_seq: u64,
+}
+
+/// Where a node stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct NodeRun {
+    status: NodeStatus,
+    /// Inbound edges that are taken.
+    taken: u32,
+    /// Inbound edges whose state is known.
+    known: u32,
+    next_index: u32,
+    attempts: u32,
+    /// When its join was complete, in milliseconds since 1970-01-01 UTC.
+    ready_ms: u64,
+    timing: Timing,
+    usage: Usage,
+    /// Its work, from the moment when its join was complete.
+    work: Option<Box<Work>>,
+    result: Option<ResultAt>,
+    /// Why it was skipped or cancelled; before that, the reason to skip it that an inbound edge brought.
+    cause: Option<SkipCause>,
+    error: Option<NodeFailure>,
+    items: Option<u32>,
+    repeated: Option<Repeated>,
+}
+
+/// Where the result of a node is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum ResultAt {
+    /// It is what this write to the state wrote.
+    Write(u64),
+    /// A reducer made something else of it.
+    Own(Value),
+}
+
+/// An effect that is not settled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Open {
+    effect: Effect,
+    purpose: Purpose,
+    handed_out: bool,
+}
+
+/// What an open effect is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Purpose {
+    /// The work of a node, or of a copy of it.
+    Work { copy: Option<u32> },
+    /// Leave to do the work.
+    Approval { copy: Option<u32> },
+    /// The wait before another attempt.
+    Backoff { copy: Option<u32> },
+    /// The condition of an edge.
+    Edge { edge: u32 },
+    /// The condition that ends a repetition.
+    Until,
+}
+
+fn key(step: u32, index: u32) -> u64 {
+    (u64::from(step) << 32) | u64::from(index)
 }
 
 impl GraphRun {
-    /// Begins a run.
+    /// Begins a run: the nodes without inbound edges start.
     pub fn start(id: RunId, spec: Arc<GraphSpec>, task: GraphTask) -> Self {
-        let _ = task;
-        Self { id, spec, status: None, state: StateLog::default() }
+        let count = spec.len();
+        let mut run = Self {
+            id,
+            status: None,
+            state: StateLog::default(),
+            nodes: vec![NodeRun::default(); count],
+            unsettled: count,
+            queue: Queue::new(&spec, task.max_parallel),
+            open: BTreeMap::new(),
+            new: Vec::new(),
+            abandoned: Vec::new(),
+            told: VecDeque::new(),
+            failure: None,
+            partial: false,
+            output: Value::Null,
+            usage: Usage::default(),
+            timing: Timing { started_ms: task.started_ms, elapsed_us: 0 },
+            events: Vec::new(),
+            next_seq: 0,
+            spec,
+        };
+        run.emit(EventKind::GraphStarted { graph: run.spec.name.clone(), nodes: count });
+        let source = "input".into();
+        for (key, value) in task.input {
+            run.state.write(&key, value, &source, task.started_ms);
+        }
+        for node in 0..run.nodes.len() {
+            let Ok(node) = NodeIndex::try_from(node) else { break };
+            if run.spec.incoming(node).is_empty() {
+                run.ready(node);
+            }
+        }
+        run.advance();
+        run
     }
 
     /// The graph.
@@ -58,9 +189,260 @@ impl GraphRun {
         &self.state
     }
 
+    /// Where a node stands.
+    pub fn node_status(&self, name: &str) -> Option<NodeStatus> {
+        let place = self.spec.place(name)?;
+        self.nodes.get(place as usize).map(|node| node.status)
+    }
+
+    /// Tokens of all child runs that have ended.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
     /// The result, if the run has ended.
     pub fn into_result(self) -> Option<GraphResult> {
-        None
+        let status = self.status?;
+        Some(report::result(self, status))
+    }
+
+    /// Does all that follows without a further outcome.
+    fn advance(&mut self) {
+        loop {
+            self.tell_edges();
+            let fatal = self.failure.is_some() && self.spec.limits.on_failure == OnFailure::FailFast;
+            if fatal || self.unsettled == 0 {
+                return self.finish(None);
+            }
+            match self.queue.next() {
+                Some((node, copy)) => self.start_work(node, copy),
+                None => return,
+            }
+        }
+    }
+
+    /// Ends the run, because all is done, because of a failure, or because of `stopped`.
+    fn finish(&mut self, stopped: Option<GraphStatus>) {
+        let origin = self.failure.as_ref().map(|(node, _)| *node);
+        for node in 0..self.nodes.len() {
+            let Ok(node) = NodeIndex::try_from(node) else { break };
+            if self.unsettled == 0 {
+                break;
+            }
+            if self.status_of(node).is_settled() {
+                continue;
+            }
+            let origin = self.spec.name(origin.unwrap_or(node));
+            self.cancel(node, SkipCause { kind: SkipKind::Ended, from: origin.clone(), origin });
+        }
+        for (open, effect) in std::mem::take(&mut self.open) {
+            if effect.handed_out {
+                self.abandoned.push(self.effect_id(open));
+            }
+        }
+        self.new.clear();
+        self.told.clear();
+        let mut status = match stopped {
+            Some(status) => status,
+            None if self.failure.is_some() => GraphStatus::Failed,
+            None if self.partial => GraphStatus::Partial,
+            None => GraphStatus::Success,
+        };
+        let mut error = self.failure.as_ref().map(|(node, failure)| {
+            format!("node `{}` failed: {}", self.spec.name(*node), failure.message)
+        });
+        if matches!(status, GraphStatus::Success | GraphStatus::Partial) {
+            match self.make_output() {
+                Ok(output) => self.output = output,
+                Err(problem) => {
+                    status = GraphStatus::Failed;
+                    error = Some(problem);
+                }
+            }
+        }
+        self.status = Some(status);
+        self.emit(EventKind::GraphEnded {
+            status,
+            output: self.output.clone(),
+            error,
+            usage: self.usage,
+            timing: self.timing,
+        });
+    }
+
+    // --- the ends of nodes -------------------------------------------------------------------------------
+
+    /// The node has a result. `written` says that it is in the state already.
+    fn completed(&mut self, node: NodeIndex, value: Value, written: bool) {
+        if !written && let Err(failure) = self.write(node, value) {
+            return self.failed(node, failure);
+        }
+        self.settled(node, NodeStatus::Completed);
+        self.decide_edges(node);
+    }
+
+    /// The node failed, and it is not tried again.
+    fn failed(&mut self, node: NodeIndex, failure: NodeFailure) {
+        self.abandon(node);
+        let on_error = self.spec.node(node).map(|spec| spec.on_error).unwrap_or_default();
+        let name = self.spec.name(node);
+        if let Some(run) = self.node_mut(node) {
+            run.error = Some(failure.clone());
+        }
+        match on_error {
+            OnError::Continue => {
+                self.partial = true;
+                // Null fits every key, unless a reducer refuses it: then what was there stays.
+                let _ = self.write(node, Value::Null);
+                self.settled(node, NodeStatus::Completed);
+                self.decide_edges(node);
+            }
+            OnError::Skip => {
+                self.partial = true;
+                let cause = SkipCause { kind: SkipKind::Error, origin: name.clone(), from: name };
+                if let Some(run) = self.node_mut(node) {
+                    run.cause = Some(cause.clone());
+                }
+                self.settled(node, NodeStatus::Skipped);
+                self.tell_all(node, &EdgeState::NotChosen(cause));
+            }
+            OnError::Fail => {
+                self.partial = true;
+                if self.spec.outgoing(node).is_empty() {
+                    self.failure.get_or_insert((node, failure));
+                }
+                self.settled(node, NodeStatus::Failed);
+                let cause = SkipCause { kind: SkipKind::Failed, origin: name.clone(), from: name };
+                self.tell_all(node, &EdgeState::Failed(cause));
+            }
+        }
+    }
+
+    /// The node will not run.
+    fn skipped(&mut self, node: NodeIndex, cause: SkipCause) {
+        if cause.kind == SkipKind::Failed
+            && let Some(origin) = self.spec.place(&cause.origin)
+            && let Some(failure) = self.nodes.get(origin as usize).and_then(|run| run.error.clone())
+        {
+            // Somebody depends on what failed.
+            self.failure.get_or_insert((origin, failure));
+        }
+        self.partial |= cause.kind.is_error();
+        let state = if cause.kind == SkipKind::Failed { EdgeState::Failed } else { EdgeState::NotChosen };
+        let passed_on = SkipCause { from: self.spec.name(node), ..cause.clone() };
+        if let Some(run) = self.node_mut(node) {
+            run.cause = Some(cause);
+        }
+        self.settled(node, NodeStatus::Skipped);
+        self.tell_all(node, &state(passed_on));
+    }
+
+    /// The node is stopped, or will not start any more.
+    fn cancel(&mut self, node: NodeIndex, cause: SkipCause) {
+        let ran = self.status_of(node) == NodeStatus::Running;
+        self.abandon(node);
+        if let Some(run) = self.node_mut(node) {
+            run.cause = Some(cause);
+        }
+        self.settled(node, if ran { NodeStatus::Cancelled } else { NodeStatus::Skipped });
+    }
+
+    fn settled(&mut self, node: NodeIndex, status: NodeStatus) {
+        let name = self.spec.name(node);
+        let result = self.result_of(node).map(|value| cut_middle(&display_value(value), SHOWN).into_owned());
+        let Some(run) = self.node_mut(node) else { return };
+        run.status = status;
+        run.work = None;
+        let (error, cause) = (run.error.as_ref().map(ToString::to_string), run.cause.clone());
+        let cause = if status == NodeStatus::Completed { None } else { cause };
+        run.cause.clone_from(&cause);
+        let (usage, timing) = (run.usage, run.timing);
+        self.unsettled = self.unsettled.saturating_sub(1);
+        self.emit(EventKind::NodeEnded { node: name, status, output: result, error, cause, usage, timing });
+    }
+
+    /// Writes a result of the node to the state.
+    fn write(&mut self, node: NodeIndex, value: Value) -> Result<(), NodeFailure> {
+        use super::spec::NodeFailureKind::Failed;
+        let spec = self.spec.clone();
+        let Some(settings) = spec.node(node) else { return Ok(()) };
+        let key = settings.output_key();
+        let (written, own) = match spec.reducers.get(key) {
+            None => (value, None),
+            Some(reducer) => {
+                let reduced = reducer.reduce(self.state.current().get(key), value.clone()).map_err(|problem| {
+                    NodeFailure::new(Failed, format!("its result cannot be joined to the state key `{key}`: {problem}"))
+                })?;
+                (reduced, Some(value))
+            }
+        };
+        let at_ms = self.timing.ended_ms();
+        self.state.write(key, written, &spec.name(node), at_ms);
+        let version = self.state.current().entry(key).map(|entry| entry.version).unwrap_or_default();
+        if let Some(run) = self.node_mut(node) {
+            run.result = Some(own.map_or(ResultAt::Write(version), ResultAt::Own));
+        }
+        Ok(())
+    }
+
+    /// The result of a node that has one.
+    fn result_of(&self, node: NodeIndex) -> Option<&Value> {
+        match self.nodes.get(node as usize)?.result.as_ref()? {
+            ResultAt::Write(version) => self.state.written(*version),
+            ResultAt::Own(value) => Some(value),
+        }
+    }
+
+    // --- bookkeeping -------------------------------------------------------------------------------------
+
+    fn status_of(&self, node: NodeIndex) -> NodeStatus {
+        self.nodes.get(node as usize).map(|run| run.status).unwrap_or_default()
+    }
+
+    fn node_mut(&mut self, node: NodeIndex) -> Option<&mut NodeRun> {
+        self.nodes.get_mut(node as usize)
+    }
+
+    fn ask_for(&mut self, node: NodeIndex, effect: Effect, purpose: Purpose) {
+        let Some(run) = self.node_mut(node) else { return };
+        let index = run.next_index;
+        run.next_index += 1;
+        let key = key(node.saturating_add(1), index);
+        self.open.insert(key, Open { effect, purpose, handed_out: false });
+        self.new.push(key);
+    }
+
+    /// Stops all that is open or queued for the node.
+    fn abandon(&mut self, node: NodeIndex) {
+        let Some(work) = self.nodes.get_mut(node as usize).and_then(|run| run.work.take()) else { return };
+        self.queue.remove(node, &work);
+        let (first, last) = (key(node.saturating_add(1), 0), key(node.saturating_add(1), u32::MAX));
+        let open: Vec<u64> = self.open.range(first..=last).map(|(key, _)| *key).collect();
+        for key in open {
+            if let Some(open) = self.open.remove(&key)
+                && open.handed_out
+            {
+                self.abandoned.push(self.effect_id(key));
+            }
+        }
+    }
+
+    fn effect_id(&self, key: u64) -> EffectId {
+        let step = u32::try_from(key >> 32).unwrap_or(u32::MAX);
+        let index = u32::try_from(key & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        EffectId { run: self.id.clone(), step, index }
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        let event = Event {
+            schema: EVENT_SCHEMA,
+            seq: self.next_seq,
+            run: self.id.clone(),
+            at_ms: self.timing.ended_ms(),
+            kind,
+        };
+        self.next_seq += 1;
+        self.events.push(event);
     }
 }
 
@@ -74,30 +456,97 @@ impl Machine for GraphRun {
     }
 
     fn take_effects(&mut self) -> Vec<(EffectId, Effect)> {
-        Vec::new()
+        let mut effects = Vec::with_capacity(self.new.len());
+        for key in std::mem::take(&mut self.new) {
+            let id = self.effect_id(key);
+            // What was abandoned before it was handed out is not open any more.
+            if let Some(open) = self.open.get_mut(&key) {
+                open.handed_out = true;
+                effects.push((id, open.effect.clone()));
+            }
+        }
+        effects
     }
 
-    fn hand_out_again(&mut self) {}
+    fn hand_out_again(&mut self) {
+        self.new.clear();
+        for (key, open) in &mut self.open {
+            open.handed_out = false;
+            self.new.push(*key);
+        }
+    }
 
     fn take_abandoned(&mut self) -> Vec<EffectId> {
-        Vec::new()
+        std::mem::take(&mut self.abandoned)
     }
 
-    fn is_open(&self, _: &EffectId) -> bool {
-        false
+    fn is_open(&self, id: &EffectId) -> bool {
+        id.run == self.id && self.open.contains_key(&key(id.step, id.index))
     }
 
-    fn time_limit(&self, _: &EffectId) -> Option<Duration> {
-        None
+    fn time_limit(&self, id: &EffectId) -> Option<Duration> {
+        let open = self.open.get(&key(id.step, id.index))?;
+        let Purpose::Work { .. } = open.purpose else { return None };
+        let node = self.spec.node(id.step.checked_sub(1)?)?;
+        node.timeout_ms.map(Duration::from_millis)
     }
 
     fn take_events(&mut self) -> Vec<Event> {
-        Vec::new()
+        std::mem::take(&mut self.events)
     }
 
-    fn settle(&mut self, _: Settlement) -> Result<(), SettleError> {
+    fn settle(&mut self, settlement: Settlement) -> Result<(), SettleError> {
+        let Settlement { id, outcome, timing } = settlement;
+        if self.status.is_some() {
+            return Err(SettleError::Finished);
+        }
+        let key = key(id.step, id.index);
+        let node = id.step.wrapping_sub(1);
+        let Some(open) = self.open.get(&key).filter(|_| id.run == self.id) else {
+            let past = self.nodes.get(node as usize).is_some_and(|run| id.index < run.next_index);
+            return Err(if past && id.run == self.id {
+                SettleError::AlreadySettled(id)
+            } else {
+                SettleError::Unknown(id)
+            });
+        };
+        if !fits(open, &outcome) {
+            return Err(SettleError::Mismatch(id));
+        }
+        let Some(open) = self.open.remove(&key) else { return Err(SettleError::Unknown(id)) };
+        self.timing = self.timing.spanning(&timing);
+        if let Some(run) = self.node_mut(node)
+            && !run.status.is_settled()
+        {
+            run.timing = run.timing.spanning(&timing);
+        }
+        self.take_outcome(node, open, outcome, id, timing);
+        self.advance();
         Ok(())
     }
 
-    fn stop(&mut self, _: StopReason, _: u64) {}
+    fn stop(&mut self, reason: StopReason, at_ms: u64) {
+        if self.status.is_some() {
+            return;
+        }
+        self.timing = self.timing.spanning(&Timing { started_ms: at_ms, elapsed_us: 0 });
+        self.finish(Some(match reason {
+            StopReason::Cancelled => GraphStatus::Cancelled,
+            StopReason::TimedOut => GraphStatus::TimedOut,
+        }));
+    }
+}
+
+/// Whether the outcome is one of the open effect.
+fn fits(open: &Open, outcome: &Outcome) -> bool {
+    match (&open.effect, outcome) {
+        (Effect::Child { .. }, Outcome::Child { .. })
+        | (Effect::Function { .. }, Outcome::Function { .. })
+        | (Effect::Tool { .. }, Outcome::Tool { .. })
+        | (Effect::Approve { .. }, Outcome::Approve { .. })
+        | (Effect::Decide { .. }, Outcome::Decide { .. })
+        | (Effect::Wait { .. }, Outcome::Wait) => true,
+        (_, Outcome::TimedOut { .. }) => matches!(open.purpose, Purpose::Work { .. }),
+        _ => false,
+    }
 }

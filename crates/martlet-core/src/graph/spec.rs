@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,8 @@ pub struct GraphSettings {
     /// How many nodes run at once, and what a failure does.
     pub limits: GraphLimits,
     /// An expression on the final state that gives the output of the graph where it is a node or a tool. Default: the
-    /// result of the last node, or an object of the results by name where the graph ends in several.
+    /// result of the node without outbound edges that completed, or an object of the results by name where there are
+    /// several.
     pub output: Option<Expression>,
 }
 
@@ -80,12 +82,13 @@ pub struct NodeSpec {
     pub description: String,
     /// Who does it.
     pub work: Work,
-    /// What it is given: names and the expressions that give their values. Default: the whole state, or, for a tool,
-    /// those of the state's keys that are parameters of the tool.
+    /// What it is given: names and the expressions on the state that give their values; those of a copy find its item,
+    /// too. Default: for a function the whole state; for an agent or a graph the input of the graph and the results of
+    /// the nodes above it; for a tool those of its parameters that are keys of the state.
     #[serde(default)]
     pub input_mapping: Option<BTreeMap<String, Expression>>,
-    /// For an agent: the task, as a template in which the input's values are variables. Default: see
-    /// [`task_text`](super::task_text).
+    /// For an agent: the task, as a template in which the values of the input and of the state are variables. Default:
+    /// see [`task_text`](super::task_text).
     #[serde(default)]
     pub prompt: Option<String>,
     /// The state key that its result is written to. Default: its name.
@@ -266,11 +269,26 @@ impl Default for Retry {
     }
 }
 
+impl Retry {
+    /// The wait after the attempt of that number (from 1) failed, in milliseconds.
+    pub fn wait_ms(&self, attempt: u32) -> u64 {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let factor = self.factor.powi(exponent);
+        let wait = Duration::from_millis(self.backoff_ms).as_secs_f64() * factor * 1_000.0;
+        if wait.is_finite() && wait < Duration::from_millis(self.max_backoff_ms).as_secs_f64() * 1_000.0 {
+            Duration::try_from_secs_f64(wait / 1_000.0)
+                .map_or(self.max_backoff_ms, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+        } else {
+            self.max_backoff_ms
+        }
+    }
+}
+
 /// Copies of a node, one for each item of a list. The node's result is the list of theirs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForEach {
-    /// The list: an expression on the node's input.
+    /// The list: an expression on the state.
     pub over: Expression,
     /// The name under which a copy finds its item in its input. Default: `item`.
     #[serde(default = "item")]

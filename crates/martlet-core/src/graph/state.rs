@@ -115,6 +115,12 @@ impl StateLog {
         self.writes.iter()
     }
 
+    /// What the write of that number wrote.
+    pub(crate) fn written(&self, version: u64) -> Option<&Value> {
+        let place = usize::try_from(version).ok()?.checked_sub(1)?;
+        self.writes.get(place).map(|write| &write.entry.value)
+    }
+
     /// Writes a value as it is, without a reducer.
     pub fn write(&mut self, key: &str, value: Value, source: &Name, at_ms: u64) {
         let version = u64::try_from(self.writes.len()).unwrap_or(u64::MAX).saturating_add(1);

@@ -248,9 +248,10 @@ impl GraphRun {
             None if self.partial => GraphStatus::Partial,
             None => GraphStatus::Success,
         };
-        let mut error = self.failure.as_ref().map(|(node, failure)| {
-            format!("node `{}` failed: {}", self.spec.name(*node), failure.message)
-        });
+        let mut error = self
+            .failure
+            .as_ref()
+            .map(|(node, failure)| format!("node `{}` failed: {}", self.spec.name(*node), failure.message));
         if matches!(status, GraphStatus::Success | GraphStatus::Partial) {
             match self.make_output() {
                 Ok(output) => self.output = output,
@@ -370,9 +371,13 @@ impl GraphRun {
         let (written, own) = match spec.reducers.get(key) {
             None => (value, None),
             Some(reducer) => {
-                let reduced = reducer.reduce(self.state.current().get(key), value.clone()).map_err(|problem| {
-                    NodeFailure::new(Failed, format!("its result cannot be joined to the state key `{key}`: {problem}"))
-                })?;
+                let reduced =
+                    reducer.reduce(self.state.current().get(key), value.clone()).map_err(|problem| {
+                        NodeFailure::new(
+                            Failed,
+                            format!("its result cannot be joined to the state key `{key}`: {problem}"),
+                        )
+                    })?;
                 (reduced, Some(value))
             }
         };
@@ -403,13 +408,14 @@ impl GraphRun {
         self.nodes.get_mut(node as usize)
     }
 
-    fn ask_for(&mut self, node: NodeIndex, effect: Effect, purpose: Purpose) {
-        let Some(run) = self.node_mut(node) else { return };
+    fn ask_for(&mut self, node: NodeIndex, effect: Effect, purpose: Purpose) -> Option<u64> {
+        let run = self.node_mut(node)?;
         let index = run.next_index;
         run.next_index += 1;
         let key = key(node.saturating_add(1), index);
         self.open.insert(key, Open { effect, purpose, handed_out: false });
         self.new.push(key);
+        Some(key)
     }
 
     /// Stops all that is open or queued for the node.

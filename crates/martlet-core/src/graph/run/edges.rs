@@ -53,7 +53,9 @@ impl GraphRun {
     fn decide_cases(&mut self, node: NodeIndex, from: usize, state: &State) {
         let spec = self.spec.clone();
         for (place, edge) in spec.outgoing(node).iter().enumerate().skip(from) {
-            let Some(When::Case(condition)) = spec.edges.get(*edge as usize).map(|edge| &edge.when) else { continue };
+            let Some(When::Case(condition)) = spec.edges.get(*edge as usize).map(|edge| &edge.when) else {
+                continue;
+            };
             match self.ask(node, *edge, condition, state) {
                 Some(Ok(false)) => self.not_chosen(node, *edge),
                 Some(result) => return self.case_decided(node, place, result),
@@ -116,7 +118,13 @@ impl GraphRun {
     }
 
     /// The host said what the condition of an edge says, on that state.
-    pub(super) fn edge_decided(&mut self, node: NodeIndex, edge: u32, result: Result<bool, String>, state: &State) {
+    pub(super) fn edge_decided(
+        &mut self,
+        node: NodeIndex,
+        edge: u32,
+        result: Result<bool, String>,
+        state: &State,
+    ) {
         let spec = self.spec.clone();
         let is_case = matches!(spec.edges.get(edge as usize).map(|edge| &edge.when), Some(When::Case(_)));
         let place = spec.outgoing(node).iter().position(|other| *other == edge).unwrap_or_default();
@@ -178,8 +186,11 @@ impl GraphRun {
                 }
             }
             EdgeState::Broken(problem) => {
-                let message =
-                    format!("the condition of the edge `{}` -> `{}`: {problem}", spec.name(from), spec.name(to));
+                let message = format!(
+                    "the condition of the edge `{}` -> `{}`: {problem}",
+                    spec.name(from),
+                    spec.name(to)
+                );
                 return self.failed(to, NodeFailure::new(NodeFailureKind::Condition, message));
             }
         }
@@ -217,7 +228,9 @@ impl GraphRun {
                     to == winner
                         || run.nodes.get(to as usize).is_some_and(|run| {
                             run.cause.as_ref().is_some_and(|cause| {
-                                run.status.is_settled() && cause.kind == SkipKind::Lost && cause.origin == name
+                                run.status.is_settled()
+                                    && cause.kind == SkipKind::Lost
+                                    && cause.origin == name
                             })
                         })
                 };
@@ -228,8 +241,7 @@ impl GraphRun {
                         .filter_map(|edge| spec.ends(*edge))
                         .all(|(_, to)| is_lost(self, to));
                 if needless {
-                    let cause =
-                        SkipCause { kind: SkipKind::Lost, origin: name.clone(), from: name.clone() };
+                    let cause = SkipCause { kind: SkipKind::Lost, origin: name.clone(), from: name.clone() };
                     self.cancel(from, cause);
                     below.push(from);
                 }

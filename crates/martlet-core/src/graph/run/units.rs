@@ -83,7 +83,14 @@ impl GraphRun {
             return self.completed(node, Value::Array(Vec::new()), false);
         }
         let begun = copies.as_ref().map(|copies| copies.next);
-        run.work = Some(Box::new(Work { running: 0, state, attempt: 0, approved: BTreeSet::new(), resumed: BTreeSet::new(), copies }));
+        run.work = Some(Box::new(Work {
+            running: 0,
+            state,
+            attempt: 0,
+            approved: BTreeSet::new(),
+            resumed: BTreeSet::new(),
+            copies,
+        }));
         match begun {
             None => self.queue.push(node, None),
             Some(begun) => (0..begun).for_each(|copy| self.queue.push(node, Some(copy))),
@@ -94,7 +101,9 @@ impl GraphRun {
     pub(super) fn start_work(&mut self, node: NodeIndex, copy: Option<u32>) {
         let spec = self.spec.clone();
         let name = spec.name(node);
-        let (Some(settings), Some(run)) = (spec.node(node), self.nodes.get_mut(node as usize)) else { return };
+        let (Some(settings), Some(run)) = (spec.node(node), self.nodes.get_mut(node as usize)) else {
+            return;
+        };
         let Some(work) = run.work.as_deref_mut() else { return };
         run.status = NodeStatus::Running;
         work.running += 1;
@@ -117,7 +126,16 @@ impl GraphRun {
                 self.release(node);
                 self.ask_for(node, Effect::Approve { name, arguments }, Purpose::Approval { copy });
             }
-            Ok(effect) => self.ask_for(node, effect, Purpose::Work { copy }),
+            Ok(effect) => {
+                let given =
+                    if let Effect::Child { input, .. } = &effect { Some(input.clone()) } else { None };
+                let key = self.ask_for(node, effect, Purpose::Work { copy });
+                if let (Some(input), Some(key)) = (given, key) {
+                    let child = self.effect_id(key).child_run();
+                    let (step, name) = (node.saturating_add(1), spec.name(node).to_string());
+                    self.emit(EventKind::ChildStarted { step, name, child, input });
+                }
+            }
         }
     }
 
@@ -128,7 +146,12 @@ impl GraphRun {
         }
     }
 
-    fn make_effect(&self, node: NodeIndex, settings: &NodeSpec, copy: Option<u32>) -> Result<Effect, NodeFailure> {
+    fn make_effect(
+        &self,
+        node: NodeIndex,
+        settings: &NodeSpec,
+        copy: Option<u32>,
+    ) -> Result<Effect, NodeFailure> {
         let input = self.make_input(node, settings, copy)?;
         let name = settings.name.clone();
         match &settings.work {
@@ -176,7 +199,10 @@ impl GraphRun {
         if let Some(mapping) = &settings.input_mapping {
             let values = mapping.iter().map(|(name, expression)| {
                 let value = expression.evaluate(&input).map_err(|error| {
-                    input_failure(format!("its input `{name}` cannot be made of `{}`: {error}", expression.as_str()))
+                    input_failure(format!(
+                        "its input `{name}` cannot be made of `{}`: {error}",
+                        expression.as_str()
+                    ))
                 })?;
                 Ok((name.clone(), value))
             });
@@ -302,11 +328,12 @@ impl GraphRun {
                 error: failure.message,
                 wait_ms,
             });
-            return if wait_ms == 0 {
+            if wait_ms == 0 {
                 self.queue.push(node, copy);
             } else {
                 self.ask_for(node, Effect::Wait { ms: wait_ms }, Purpose::Backoff { copy });
-            };
+            }
+            return;
         }
         let Some(copy) = copy else { return self.failed(node, failure) };
         let failure = NodeFailure { message: format!("item {copy}: {}", failure.message), ..failure };

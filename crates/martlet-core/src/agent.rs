@@ -4,9 +4,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::code::CodeLimits;
+use crate::managed::{ManagedKind, ManagedSpec};
 use crate::model::{ModelOptions, ModelProfile};
 use crate::name;
 use crate::prompt::{PromptError, Prompts};
@@ -41,6 +42,9 @@ pub struct AgentSettings {
     pub profile: ModelProfile,
     /// Its tools; `final_answer` is there without being named, and can be replaced by naming it.
     pub tools: Arc<[ToolSpec]>,
+    /// The agents and graphs that it may give tasks to.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub agents: Arc<[ManagedSpec]>,
     /// JSON Schema that the answer must satisfy; the model is told what is wrong until it does.
     pub answer_schema: Option<Value>,
     /// Whether the host checks answers before they are accepted.
@@ -63,12 +67,20 @@ impl Default for AgentSettings {
             prompts: Prompts::default(),
             profile: ModelProfile::default(),
             tools: Arc::from([]),
+            agents: Arc::from([]),
             answer_schema: None,
             answer_checks: false,
             options: ModelOptions::default(),
             limits: RunLimits::default(),
             code: CodeSettings::default(),
         }
+    }
+}
+
+impl AgentSettings {
+    /// The managed agent of that name.
+    pub fn managed(&self, name: &str) -> Option<&ManagedSpec> {
+        self.agents.iter().find(|agent| agent.name == name)
     }
 }
 
@@ -117,7 +129,8 @@ impl AgentSpec {
     /// Checks the settings and writes the system prompt.
     ///
     /// # Errors
-    /// A tool's name or schema that cannot be used, a limit of zero, or a template that fails.
+    /// A name of a tool or managed agent that cannot be used or is there twice, a schema that cannot be used, a managed
+    /// agent without a description, a limit of zero, or a template that fails.
     pub fn new(settings: AgentSettings) -> Result<Self, SpecError> {
         if settings.limits.max_steps == 0 {
             return Err(SpecError::Limit("max_steps must be at least 1".into()));
@@ -135,7 +148,9 @@ impl AgentSpec {
             tool.check_schema()
                 .map_err(|problem| SpecError::ToolSchema { tool: tool.name.clone(), problem })?;
         }
+        check_agents(&settings)?;
         let mut offered = settings.tools.to_vec();
+        offered.extend(settings.agents.iter().map(ManagedSpec::tool));
         if !offered.iter().any(|tool| tool.name == FINAL_ANSWER) {
             offered.push(final_answer_spec(settings.answer_schema.as_ref()));
         }
@@ -149,12 +164,12 @@ impl AgentSpec {
         &self.system_prompt
     }
 
-    /// The tools with `final_answer`, as the model is offered them.
+    /// The tools, the managed agents and `final_answer`, as the model is offered them.
     pub fn offered_tools(&self) -> &Arc<[ToolSpec]> {
         &self.offered
     }
 
-    /// The tool of that name; `final_answer` always exists.
+    /// The tool of that name, or the managed agent as a tool; `final_answer` always exists.
     pub fn tool(&self, name: &str) -> Option<&ToolSpec> {
         self.offered.iter().find(|tool| tool.name == name)
     }
@@ -185,6 +200,34 @@ impl From<AgentSpec> for AgentSettings {
     fn from(spec: AgentSpec) -> Self {
         spec.settings
     }
+}
+
+fn check_agents(settings: &AgentSettings) -> Result<(), SpecError> {
+    for (position, agent) in settings.agents.iter().enumerate() {
+        let name = || agent.name.clone();
+        if let Err(problem) = name::check(&agent.name) {
+            return Err(SpecError::AgentName { agent: name(), problem });
+        }
+        let taken = settings.tools.iter().map(|tool| tool.name.as_str()).chain([FINAL_ANSWER]);
+        if taken.into_iter().any(|tool| tool == agent.name) {
+            return Err(SpecError::AgentNamedAsTool(name()));
+        }
+        if settings.agents.iter().take(position).any(|earlier| earlier.name == agent.name) {
+            return Err(SpecError::DuplicateAgent(name()));
+        }
+        if agent.description.trim().is_empty() {
+            return Err(SpecError::NoDescription(name()));
+        }
+        if let Some(schema) = &agent.returns {
+            crate::schema::compile(schema)
+                .map_err(|problem| SpecError::ToolSchema { tool: name(), problem })?;
+        }
+        if agent.kind == ManagedKind::Agent {
+            // A template that fails is better known now than in the middle of a run.
+            agent.input(&settings.name, &Map::new())?;
+        }
+    }
+    Ok(())
 }
 
 fn final_answer_spec(schema: Option<&Value>) -> ToolSpec {
@@ -219,6 +262,23 @@ pub enum SpecError {
         /// What is wrong.
         problem: String,
     },
+    /// A managed agent's name cannot be used.
+    #[error("the managed agent `{agent}` cannot be called by its name: {problem}")]
+    AgentName {
+        /// The name.
+        agent: String,
+        /// What to do about it.
+        problem: String,
+    },
+    /// Two managed agents of one name.
+    #[error("there are two managed agents named `{0}`: give each agent a name of its own")]
+    DuplicateAgent(String),
+    /// A managed agent that is named like a tool.
+    #[error("a managed agent and a tool are both named `{0}`: rename one of them")]
+    AgentNamedAsTool(String),
+    /// A managed agent without a description.
+    #[error("the managed agent `{0}` has no description: say what it is good for, or no task will be given to it")]
+    NoDescription(String),
     /// The schema of the answer cannot be used.
     #[error("the schema of the answer cannot be used: {0}")]
     AnswerSchema(String),

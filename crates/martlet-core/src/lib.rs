@@ -12,6 +12,7 @@ pub mod event;
 pub mod graph;
 pub mod id;
 mod machine;
+pub mod managed;
 pub mod message;
 pub mod model;
 pub mod name;
@@ -31,6 +32,7 @@ pub use event::{Event, EventKind};
 pub use graph::{GraphResult, GraphRun, GraphSpec, GraphStatus, GraphTask};
 pub use id::{EffectId, RunId};
 pub use machine::Machine;
+pub use managed::{ManagedKind, ManagedSpec};
 pub use message::{Blob, Message, Part, Role, Source};
 pub use model::{
     Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply,

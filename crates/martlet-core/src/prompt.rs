@@ -2,25 +2,28 @@
 //!
 //! A template of the user replaces Martlet's of the same purpose. It can also extend it:
 //! `{% extends "code/full" %}{% block rules %}{{ super() }} - Answer in French.{% endblock %}`. The names are
-//! `code/full`, `code/compact`, `tools/native`, `tools/text` and `last_call`; the blocks of a system prompt
-//! are `role`, `tools`, `examples`, `rules` and `instructions`.
+//! `code/full`, `code/compact`, `tools/native`, `tools/text`, `last_call` and `managed_task`; the blocks of a
+//! system prompt are `role`, `tools`, `team`, `examples`, `rules` and `instructions`. A system prompt sees the
+//! tools as `tools` and the managed agents as `agents`.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentSettings, Strategy};
+use crate::managed::ManagedSpec;
 use crate::schema::type_name;
 use crate::tool::ToolSpec;
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("code/full", include_str!("prompt/code_full.j2")),
     ("code/compact", include_str!("prompt/code_compact.j2")),
     ("tools/native", include_str!("prompt/tools_native.j2")),
     ("tools/text", include_str!("prompt/tools_text.j2")),
     ("last_call", include_str!("prompt/last_call.j2")),
+    ("managed_task", include_str!("prompt/managed_task.j2")),
 ];
 
 /// Templates that take the place of Martlet's.
@@ -33,17 +36,25 @@ pub struct Prompts {
     /// What the model is told when the steps are used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_call: Option<String>,
+    /// What this agent is told when another agent gives it a task. It sees `manager`, the other agent's name; `task`;
+    /// `additional_args`, the values that go with the task, as JSON text, or `none`; `name`, its own; and `structured`,
+    /// which says whether its answer has a schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_task: Option<String>,
 }
 
 impl Prompts {
-    pub(crate) fn system(&self, agent: &AgentSettings, tools: &[ToolSpec]) -> Result<String, PromptError> {
+    /// The system prompt. `offered` are the tools and the managed agents, as tools.
+    pub(crate) fn system(&self, agent: &AgentSettings, offered: &[ToolSpec]) -> Result<String, PromptError> {
         let default = match (agent.strategy, agent.profile) {
             (Strategy::Code, profile) if profile.small => "code/compact",
             (Strategy::Code, _) => "code/full",
             (Strategy::ToolCalling, profile) if profile.native_tools => "tools/native",
             (Strategy::ToolCalling, _) => "tools/text",
         };
-        let described: Vec<Value> = tools.iter().map(describe).collect();
+        let (agents, tools): (Vec<&ToolSpec>, Vec<&ToolSpec>) =
+            offered.iter().partition(|tool| agent.managed(&tool.name).is_some());
+        let described = |tools: Vec<&ToolSpec>| tools.into_iter().map(describe).collect::<Vec<Value>>();
         render(
             self.system.as_deref(),
             default,
@@ -51,7 +62,8 @@ impl Prompts {
                 "name": agent.name,
                 "description": agent.description,
                 "instructions": agent.instructions,
-                "tools": described,
+                "tools": described(tools),
+                "agents": described(agents),
                 "modules": agent.code.modules,
                 "notes": agent.code.notes,
                 "answer_schema": agent.answer_schema.as_ref().map(Value::to_string),
@@ -62,6 +74,27 @@ impl Prompts {
     pub(crate) fn last_call(&self, task: &str) -> Result<String, PromptError> {
         render(self.last_call.as_deref(), "last_call", json!({ "task": task }))
     }
+}
+
+/// The task of a managed agent, for a call by the agent named `manager`.
+pub(crate) fn managed_task(
+    agent: &ManagedSpec,
+    manager: &str,
+    task: &str,
+    additional_args: Option<&Map<String, Value>>,
+) -> Result<String, PromptError> {
+    let additional_args = additional_args.map(|values| serde_json::to_string(values).unwrap_or_default());
+    render(
+        agent.prompt.as_deref(),
+        "managed_task",
+        json!({
+            "manager": manager,
+            "name": agent.name,
+            "task": task,
+            "additional_args": additional_args,
+            "structured": agent.returns.is_some(),
+        }),
+    )
 }
 
 fn render(custom: Option<&str>, default: &str, context: Value) -> Result<String, PromptError> {

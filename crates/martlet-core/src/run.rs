@@ -7,6 +7,7 @@
 
 mod answer;
 mod calls;
+mod children;
 mod code;
 mod tool_calling;
 
@@ -114,6 +115,7 @@ struct Open {
 enum Pending {
     Model,
     Tool { slot: usize },
+    Child { slot: usize, input: Value },
     Approve { slot: usize },
     Code { request: CodeRequest },
     Check,
@@ -215,6 +217,9 @@ impl Run {
                 Pending::Tool { slot } => {
                     self.slot(*slot).map(|(name, arguments)| Effect::Tool { name, arguments })
                 }
+                Pending::Child { slot, input } => {
+                    self.slot(*slot).map(|(name, _)| Effect::Child { name, input: input.clone() })
+                }
                 Pending::Approve { slot } => {
                     self.slot(*slot).map(|(name, arguments)| Effect::Approve { name, arguments })
                 }
@@ -278,7 +283,8 @@ impl Run {
         let fits = matches!(
             (&open.pending, &outcome),
             (Pending::Model, Outcome::Model { .. })
-                | (Pending::Tool { .. }, Outcome::Tool { .. })
+                | (Pending::Tool { .. }, Outcome::Tool { .. } | Outcome::TimedOut { .. })
+                | (Pending::Child { .. }, Outcome::Child { .. } | Outcome::TimedOut { .. })
                 | (Pending::Approve { .. }, Outcome::Approve { .. })
                 | (Pending::Code { .. }, Outcome::Code { .. })
                 | (Pending::Check, Outcome::Check { .. })
@@ -292,6 +298,15 @@ impl Run {
         match (open.pending, outcome) {
             (Pending::Model, Outcome::Model { result }) => self.model_replied(result, timing),
             (Pending::Tool { slot }, Outcome::Tool { result }) => self.tool_returned(slot, result, timing),
+            (Pending::Child { slot, .. }, Outcome::Child { end }) => self.child_ended(slot, end, timing),
+            (Pending::Tool { slot }, Outcome::TimedOut { limit_ms }) => {
+                let failure = self.call_timed_out(slot, limit_ms);
+                self.tool_returned(slot, Err(failure), timing);
+            }
+            (Pending::Child { slot, .. }, Outcome::TimedOut { limit_ms }) => {
+                let failure = self.call_timed_out(slot, limit_ms);
+                self.child_returned(slot, id.child_run(), Err(failure), Usage::default(), timing);
+            }
             (Pending::Approve { slot }, Outcome::Approve { decision }) => {
                 self.call_decided(slot, decision, timing)
             }
@@ -557,6 +572,11 @@ impl Run {
         let index = self.next_index;
         self.next_index += 1;
         self.open.insert(index, Open { pending, handed_out: false });
+    }
+
+    /// The name of the effect that will be asked for next.
+    fn next_effect(&self) -> EffectId {
+        self.effect_id(self.next_index)
     }
 
     fn abandon_open(&mut self) {

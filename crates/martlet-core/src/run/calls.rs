@@ -1,6 +1,8 @@
 //! Tool calls, whoever makes them: a model that calls tools, or a Python program. They are checked, approved, made and
 //! recorded in one way.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::{Pending, Phase, Run};
@@ -23,18 +25,36 @@ impl Run {
                 self.record_result(slot, Err(failure), timing);
             }
             Ok(needs_approval) => {
-                let Some((name, arguments)) = self.slot(slot) else { return slot };
-                let (step, call) = (self.step.number, self.call_id(slot));
                 if needs_approval {
+                    let Some((name, arguments)) = self.slot(slot) else { return slot };
+                    let (step, call) = (self.step.number, self.call_id(slot));
                     self.emit(EventKind::ApprovalAsked { step, call, name, arguments });
                     self.ask_for(Pending::Approve { slot });
                 } else {
-                    self.emit(EventKind::ToolCalled { step, call, name, arguments });
-                    self.ask_for(Pending::Tool { slot });
+                    self.make_call(slot);
                 }
             }
         }
         slot
+    }
+
+    /// Asks for what a call that is checked and approved needs: the tool, or a child run.
+    fn make_call(&mut self, slot: usize) {
+        let Some((name, arguments)) = self.slot(slot) else { return };
+        let (step, call) = (self.step.number, self.call_id(slot));
+        let agent = self.agent.clone();
+        let managed = agent.managed(&name);
+        let input = managed.map(|managed| managed.input(&agent.name, &arguments));
+        self.emit(EventKind::ToolCalled { step, call, name, arguments });
+        match input {
+            None => self.ask_for(Pending::Tool { slot }),
+            Some(Ok(input)) => self.start_child(slot, input),
+            Some(Err(error)) => {
+                let failure = ToolFailure::new(ToolFailureKind::Failed, error.to_string());
+                let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
+                self.record_result(slot, Err(failure), timing);
+            }
+        }
     }
 
     /// Whether the call can be made, and whether a person has to approve it first.
@@ -64,10 +84,9 @@ impl Run {
     pub(super) fn call_decided(&mut self, slot: usize, decision: Decision, timing: Timing) {
         match decision {
             Decision::Approved => {
-                if let Some((name, arguments)) = self.slot(slot) {
-                    let (step, call) = (self.step.number, self.call_id(slot));
-                    self.emit(EventKind::ToolCalled { step, call, name, arguments });
-                    self.ask_for(Pending::Tool { slot });
+                self.make_call(slot);
+                if self.has_result(slot) {
+                    self.call_settled(slot);
                 }
             }
             Decision::Denied { reason } => {
@@ -84,12 +103,31 @@ impl Run {
         timing: Timing,
     ) {
         self.record_result(slot, result, timing);
+        self.call_settled(slot);
+    }
+
+    /// Goes on after a call that was under way has its result.
+    fn call_settled(&mut self, slot: usize) {
         match &self.phase {
             Phase::Calling(_) => self.calls_progressed(),
             Phase::Coding(_) => self.code_call_settled(slot),
             Phase::Answering { .. } => self.own_final_answer_settled(slot),
             _ => {}
         }
+    }
+
+    pub(super) fn has_result(&self, slot: usize) -> bool {
+        self.step.calls.get(slot).is_some_and(|record| record.result.is_some())
+    }
+
+    /// What the model is told of a call that was stopped at its time limit.
+    pub(super) fn call_timed_out(&self, slot: usize, limit_ms: u64) -> ToolFailure {
+        let name = self.step.calls.get(slot).map(|record| record.call.name.as_str()).unwrap_or_default();
+        let seconds = Duration::from_millis(limit_ms).as_secs_f64();
+        ToolFailure::new(
+            ToolFailureKind::TimedOut,
+            format!("`{name}` took longer than {seconds} s and was stopped."),
+        )
     }
 
     pub(super) fn record_result(

@@ -111,7 +111,7 @@ impl Run {
                         name: call.name,
                         arguments: Arguments::Object(call.arguments),
                     });
-                    if self.step.calls.get(slot).is_some_and(|record| record.result.is_some()) {
+                    if self.has_result(slot) {
                         self.note_settled(slot);
                     }
                 }

@@ -277,7 +277,9 @@ pub enum SpecError {
     #[error("a managed agent and a tool are both named `{0}`: rename one of them")]
     AgentNamedAsTool(String),
     /// A managed agent without a description.
-    #[error("the managed agent `{0}` has no description: say what it is good for, or no task will be given to it")]
+    #[error(
+        "the managed agent `{0}` has no description: say what it is good for, or no task will be given to it"
+    )]
     NoDescription(String),
     /// The schema of the answer cannot be used.
     #[error("the schema of the answer cannot be used: {0}")]

@@ -1,6 +1,6 @@
 //! The system prompts, whole, as models get them.
 
-use martlet_core::{AgentSettings, AgentSpec, CodeSettings, ModelProfile, Prompts, Strategy};
+use martlet_core::{AgentSettings, AgentSpec, CodeSettings, ManagedSpec, ModelProfile, Prompts, Strategy};
 use serde_json::json;
 
 use crate::support::settings;
@@ -41,6 +41,37 @@ fn tools_native() {
 #[test]
 fn tools_text() {
     let mut agent = settings(Strategy::ToolCalling);
+    agent.profile.native_tools = false;
+    insta::assert_snapshot!(prompt(agent));
+}
+
+fn with_team(mut agent: AgentSettings) -> AgentSettings {
+    let mut counter = ManagedSpec::graph("count_words", "Counts the words of a text.");
+    counter.returns = Some(json!({"type": "integer"}));
+    agent.agents = [ManagedSpec::agent("researcher", "Searches the web and reports."), counter].into();
+    agent
+}
+
+#[test]
+fn code_full_with_a_team() {
+    insta::assert_snapshot!(prompt(with_team(settings(Strategy::Code))));
+}
+
+#[test]
+fn code_compact_with_a_team() {
+    let mut agent = with_team(settings(Strategy::Code));
+    agent.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    insta::assert_snapshot!(prompt(agent));
+}
+
+#[test]
+fn tools_native_with_a_team() {
+    insta::assert_snapshot!(prompt(with_team(settings(Strategy::ToolCalling))));
+}
+
+#[test]
+fn tools_text_with_a_team() {
+    let mut agent = with_team(settings(Strategy::ToolCalling));
     agent.profile.native_tools = false;
     insta::assert_snapshot!(prompt(agent));
 }

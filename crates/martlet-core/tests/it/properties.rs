@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 
 use martlet_core::code::{CodeCall, CodeEnd, CodeError, CodeValue};
+use martlet_core::graph::{NodeFailure, NodeFailureKind};
 use martlet_core::{
-    CodeOutcome, CodeRequest, Decision, Effect, EffectId, FinishReason, HostFailure, ModelFailure,
+    ChildEnd, CodeOutcome, CodeRequest, Decision, Effect, EffectId, FinishReason, HostFailure, ModelFailure,
     ModelFailureKind, ModelReply, Outcome, Run, RunResult, SettleError, Settlement, Status, Strategy, Timing,
-    ToolFailure, ToolFailureKind, ToolOutput,
+    ToolFailure, ToolFailureKind, ToolOutput, Usage,
 };
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
+use crate::managed::with_scout;
 use crate::support::{call, settings, start};
 
 /// Decides everything that is random, from the bytes of a test case.
@@ -56,8 +58,10 @@ impl Sandbox {
                 let mut calls: Vec<CodeCall> = Vec::new();
                 for _ in 0..=dice.roll(2) {
                     let mut made = call(self.calls, if dice.roll(5) == 0 { "" } else { "a" });
-                    if dice.roll(4) == 0 {
-                        made.name = "send".into();
+                    match dice.roll(5) {
+                        0 => made.name = "send".into(),
+                        1 | 2 => made = scout_call(self.calls, dice),
+                        _ => {}
                     }
                     self.pending.push(self.calls);
                     self.calls += 1;
@@ -85,6 +89,15 @@ impl Sandbox {
     }
 }
 
+fn scout_call(index: u32, dice: &mut Dice) -> CodeCall {
+    let parameter = if dice.roll(6) == 0 { "tasks" } else { "task" };
+    CodeCall {
+        index,
+        name: "scout".into(),
+        arguments: Map::from_iter([(parameter.to_owned(), json!("look"))]),
+    }
+}
+
 fn model(dice: &mut Dice) -> Outcome {
     let replies = [
         "```python\nprint(1)\n```",
@@ -96,6 +109,7 @@ fn model(dice: &mut Dice) -> Outcome {
         "[{\"name\": \"nothing\", \"arguments\": {}}, {\"name\": \"lookup\", \"arguments\": {\"k\": 1}}]",
         "{\"name\": \"final_answer\", \"arguments\": {\"answer\": 1}}",
         "{\"name\": \"final_answer\", \"arguments\": {}}",
+        "[{\"name\": \"scout\", \"arguments\": {\"task\": \"a\"}}, {\"name\": \"scout\", \"arguments\": {\"task\": \"b\"}}]",
     ];
     let result = match dice.roll(30) {
         0 => Err(ModelFailure { kind: ModelFailureKind::Unavailable, message: "down".into() }),
@@ -111,9 +125,18 @@ fn model(dice: &mut Dice) -> Outcome {
     Outcome::Model { result }
 }
 
-fn perform(effect: &Effect, sandbox: &mut Sandbox, dice: &mut Dice) -> Outcome {
+fn perform(id: &EffectId, effect: &Effect, sandbox: &mut Sandbox, dice: &mut Dice) -> Outcome {
     match effect {
         Effect::Model { .. } => model(dice),
+        Effect::Tool { .. } | Effect::Child { .. } if dice.roll(8) == 0 => Outcome::TimedOut { limit_ms: 5 },
+        Effect::Child { .. } => {
+            let result = match dice.roll(3) {
+                0 => Err(NodeFailure::new(NodeFailureKind::Failed, "lost")),
+                value => Ok(json!({"found": value})),
+            };
+            let usage = Usage { output_tokens: 2, ..Usage::default() };
+            Outcome::Child { end: ChildEnd { run: id.child_run(), result, usage } }
+        }
         Effect::Tool { .. } => Outcome::Tool {
             result: match dice.roll(3) {
                 0 => Err(ToolFailure::new(ToolFailureKind::Failed, "broken")),
@@ -131,6 +154,15 @@ fn perform(effect: &Effect, sandbox: &mut Sandbox, dice: &mut Dice) -> Outcome {
             Outcome::Check { problem: if dice.roll(2) == 0 { Some("no".into()) } else { None } }
         }
         other => panic!("unknown effect {other:?}"),
+    }
+}
+
+/// The tokens that a settlement tells of.
+fn tokens_of(settlement: &Settlement) -> u64 {
+    match &settlement.outcome {
+        Outcome::Model { result: Ok(reply) } => reply.usage.total(),
+        Outcome::Child { end } => end.usage.total(),
+        _ => 0,
     }
 }
 
@@ -165,7 +197,7 @@ fn drive(mut run: Run, dice: &mut Dice) -> (RunResult, Vec<Settlement>) {
         }
         assert!(!waiting.is_empty(), "the run waits for nothing: {run:?}");
         let (id, effect) = waiting.remove(dice.roll(waiting.len()));
-        let outcome = perform(&effect, &mut sandbox, dice);
+        let outcome = perform(&id, &effect, &mut sandbox, dice);
         let timing = Timing { started_ms: 1_000 + u64::try_from(journal.len()).unwrap(), elapsed_us: 500 };
         let settlement = Settlement { id, outcome, timing };
         if dice.roll(3) == 0 {
@@ -197,7 +229,7 @@ proptest! {
         checks: bool,
         max_steps in 1u32..6,
     ) {
-        let mut agent = settings(if code { Strategy::Code } else { Strategy::ToolCalling });
+        let mut agent = with_scout(if code { Strategy::Code } else { Strategy::ToolCalling });
         agent.profile.native_tools = native;
         agent.answer_checks = checks;
         agent.limits.max_steps = max_steps;
@@ -205,6 +237,7 @@ proptest! {
         let fresh = run.clone();
         let (result, journal) = drive(run, &mut Dice { bytes, next: 0 });
         prop_assert!(result.steps.len() <= max_steps as usize + 1);
+        prop_assert_eq!(result.usage.total(), journal.iter().map(tokens_of).sum::<u64>());
 
         // The journal alone gives the same run again.
         let mut again = fresh;
@@ -222,7 +255,7 @@ proptest! {
     ) {
         let mut dice = Dice { bytes, next: 0 };
         let mut sandbox = Sandbox::default();
-        let mut run = start(settings(Strategy::Code));
+        let mut run = start(with_scout(Strategy::Code));
         let mut waiting = Vec::new();
         for _ in 0..settled {
             waiting.extend(run.take_effects());
@@ -230,7 +263,7 @@ proptest! {
             waiting.retain(|(id, _)| !abandoned.contains(id));
             if waiting.is_empty() { break; }
             let (id, effect) = waiting.remove(dice.roll(waiting.len()));
-            let outcome = perform(&effect, &mut sandbox, &mut dice);
+            let outcome = perform(&id, &effect, &mut sandbox, &mut dice);
             run.settle(Settlement { id, outcome, timing: Timing::default() }).unwrap();
         }
         waiting.extend(run.take_effects());
@@ -245,7 +278,7 @@ proptest! {
     }
 
     #[test]
-    fn an_outcome_of_another_kind_changes_nothing(kind in 0usize..4) {
+    fn an_outcome_of_another_kind_changes_nothing(kind in 0usize..6) {
         let mut run = start(settings(Strategy::Code));
         let (id, _) = run.take_effects().remove(0);
         let outcome = [
@@ -253,6 +286,8 @@ proptest! {
             Outcome::Approve { decision: Decision::Approved },
             Outcome::Tool { result: Ok(ToolOutput::from(json!(1))) },
             Outcome::Code { result: Ok(CodeOutcome::Lost { reason: String::new() }) },
+            Outcome::TimedOut { limit_ms: 1 },
+            Outcome::Child { end: ChildEnd { run: id.child_run(), result: Ok(json!(1)), usage: Usage::default() } },
         ][kind].clone();
         let before = run.clone();
         let refused = run.settle(Settlement { id, outcome, timing: Timing::default() });

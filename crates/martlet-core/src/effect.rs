@@ -10,7 +10,6 @@ use crate::model::{ModelFailure, ModelReply, ModelRequest, Usage};
 use crate::tool::{ToolFailure, ToolOutput};
 
 /// Something that a run needs done.
-#[expect(clippy::large_enum_variant, reason = "effects are few and short-lived; a box would cost each one")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]

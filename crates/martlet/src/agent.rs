@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use martlet_core::{
-    AgentSettings, AgentSpec, CodeLimits, ModelOptions, ModelProfile, Prompts, RunId, Strategy, Task,
+    AgentSettings, AgentSpec, CodeLimits, ManagedSpec, ModelOptions, ModelProfile, Prompts, RunId, Strategy,
+    Task,
 };
 use martlet_model::{Model, SharedModel};
 use martlet_sandbox::{InProcess, Sandbox, SessionOptions};
@@ -120,7 +121,7 @@ pub struct AgentBuilder {
     checks: Vec<Check>,
     approver: Option<Arc<dyn Approver>>,
     journal: Option<Arc<dyn Journal>>,
-    children: HashMap<String, Child>,
+    managed: Vec<(Child, ManagedSpec)>,
     max_depth: u32,
 }
 
@@ -137,7 +138,7 @@ impl AgentBuilder {
             checks: Vec::new(),
             approver: None,
             journal: None,
-            children: HashMap::new(),
+            managed: Vec::new(),
             max_depth: MAX_DEPTH,
         }
     }
@@ -187,6 +188,43 @@ impl AgentBuilder {
                 self.refused.get_or_insert(error);
             }
         }
+        self
+    }
+
+    /// Adds an agent or a graph that this agent may give tasks to. Its model calls it by its name, like a tool, with a
+    /// `task` and with `additional_args`, values that go along with it. It needs a description, by which the model
+    /// chooses, and a name that no tool and no other managed agent has.
+    ///
+    /// Each call is a child run with a state of its own, so calls at the same time do not meet. Its tokens count in the
+    /// run of this agent, and it ends with it.
+    ///
+    /// ```
+    /// # use martlet::Agent;
+    /// # use martlet_testkit::ScriptedModel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (small, large) = (ScriptedModel::new(["x"]), ScriptedModel::new(["x"]));
+    /// let researcher = Agent::code(small)
+    ///     .name("researcher")
+    ///     .description("Finds facts on the web and reports them with their sources.")
+    ///     .build()?;
+    /// let agent = Agent::code(large).managed(researcher).build()?;
+    /// # let _ = agent;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn managed(mut self, child: impl Into<Child>) -> Self {
+        let child = child.into();
+        let spec = child.managed_spec();
+        self.managed.push((child, spec));
+        self
+    }
+
+    /// As [`managed`](Self::managed), but a person has to approve each call, as with a tool that needs approval.
+    pub fn managed_with_approval(mut self, child: impl Into<Child>) -> Self {
+        let child = child.into();
+        let mut spec = child.managed_spec();
+        spec.needs_approval = true;
+        self.managed.push((child, spec));
         self
     }
 
@@ -280,13 +318,14 @@ impl AgentBuilder {
     /// Checks everything and makes the agent.
     ///
     /// # Errors
-    /// The first thing that is wrong: a tool's name or schema, a limit, a template, a module that the sandbox
-    /// does not have.
+    /// The first thing that is wrong: a tool's name or schema, a managed agent without a description or with a name that
+    /// is taken, a limit, a template, a module that the sandbox does not have.
     pub fn build(mut self) -> Result<Agent, AgentError> {
         if let Some(error) = self.refused {
             return Err(error.into());
         }
         self.settings.tools = self.tools.specs();
+        self.settings.agents = self.managed.iter().map(|(_, spec)| spec.clone()).collect();
         let with_python = self.settings.strategy == Strategy::Code;
         if with_python {
             let modules = martlet_sandbox::available_modules().iter().map(|name| (*name).to_owned());
@@ -311,7 +350,7 @@ impl AgentBuilder {
                 checks: self.checks,
                 approver: self.approver,
                 journal: self.journal,
-                children: self.children,
+                children: self.managed.into_iter().map(|(child, spec)| (spec.name, child)).collect(),
                 max_depth: self.max_depth,
             }),
         })

@@ -1,5 +1,7 @@
 //! What can be done as a run of its own inside another run.
 
+use martlet_core::ManagedSpec;
+
 use crate::agent::Agent;
 use crate::graph::Graph;
 
@@ -24,6 +26,20 @@ impl Child {
         match self {
             Self::Agent(agent) => &agent.spec().name,
             Self::Graph(graph) => &graph.spec().name,
+        }
+    }
+
+    /// What a managing agent knows of it.
+    pub(crate) fn managed_spec(&self) -> ManagedSpec {
+        match self {
+            Self::Agent(agent) => {
+                let spec = agent.spec();
+                let mut managed = ManagedSpec::agent(&spec.name, &spec.description);
+                managed.returns.clone_from(&spec.answer_schema);
+                managed.prompt.clone_from(&spec.prompts.managed_task);
+                managed
+            }
+            Self::Graph(_) => ManagedSpec::graph(self.name(), self.description()),
         }
     }
 

@@ -52,13 +52,16 @@ impl Run {
             Some(ManagedKind::Graph) => "graph",
             _ => "agent",
         };
-        let kind = match failure.kind {
-            NodeFailureKind::TimedOut => ToolFailureKind::TimedOut,
-            NodeFailureKind::Input => ToolFailureKind::Arguments,
+        let (kind, advice) = match failure.kind {
+            NodeFailureKind::TimedOut => (ToolFailureKind::TimedOut, ""),
+            NodeFailureKind::Input => (ToolFailureKind::Arguments, ""),
+            NodeFailureKind::Denied => (ToolFailureKind::Denied, ""),
             // The same call would meet the same limit.
-            NodeFailureKind::Denied | NodeFailureKind::Limit => ToolFailureKind::Denied,
-            _ => ToolFailureKind::Failed,
+            NodeFailureKind::Limit => {
+                (ToolFailureKind::Denied, ". Do not repeat the call; go on without it.")
+            }
+            _ => (ToolFailureKind::Failed, ""),
         };
-        ToolFailure::new(kind, format!("the {what} `{name}` gave no answer: {}", failure.message))
+        ToolFailure::new(kind, format!("the {what} `{name}` gave no answer: {}{advice}", failure.message))
     }
 }

@@ -41,7 +41,7 @@ mod spec;
 mod state;
 
 pub use build::{GraphError, GraphSpec, NodeIndex};
-pub use expression::{Expression, ExpressionError, Scope};
+pub use expression::{Expression, ExpressionError, Scope, Shared, check_template, render};
 pub use input::{Item, NodeInput, task_text};
 pub use reducer::Reducer;
 pub use result::{GraphResult, GraphStatus, NodeReport, NodeStatus, Repeated, SkipCause, SkipKind};
@@ -50,4 +50,4 @@ pub use spec::{
     AtMax, Condition, EdgeSpec, ForEach, ForEachOrder, GraphLimits, GraphSettings, Join, NodeFailure,
     NodeFailureKind, NodeSpec, OnError, OnFailure, Repeat, Retry, When, Work,
 };
-pub use state::{State, StateEntry, StateLog, Write};
+pub use state::{State, StateEntry, StateError, StateLog, Write};

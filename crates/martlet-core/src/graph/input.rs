@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::expression::Scope;
+use super::expression::{Scope, Shared};
 use super::spec::Name;
 use super::state::State;
 use crate::tool::display_value;
@@ -61,11 +61,21 @@ impl Scope for NodeInput {
     fn lookup(&self, name: &str) -> Option<Value> {
         self.get(name).cloned()
     }
-}
 
-impl Scope for State {
-    fn lookup(&self, name: &str) -> Option<Value> {
-        self.get(name).cloned()
+    fn share(&self, name: &str) -> Option<Shared> {
+        match &self.item {
+            Some(item) if &*item.name == name => Some(item.value.clone().into()),
+            _ => match self.values.as_ref().and_then(|values| values.get(name)) {
+                Some(value) => Some(value.clone().into()),
+                None => self.state.share(name),
+            },
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let item = self.item.iter().map(|item| item.name.to_string());
+        let values = self.values.iter().flat_map(Map::keys).cloned();
+        item.chain(values).chain(Scope::names(&self.state)).collect()
     }
 }
 

@@ -1,13 +1,18 @@
 //! The state that the nodes of a graph share.
 
+mod log;
+
 use std::ops::Index;
 use std::sync::Arc;
 
-use rpds::{RedBlackTreeMapSync, VectorSync};
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::expression::{Scope, Shared};
 use super::spec::Name;
+
+pub use log::{StateError, StateLog, Write};
 
 static NULL: Value = Value::Null;
 
@@ -73,8 +78,12 @@ impl State {
         self.entries.iter().map(|(key, entry)| (key.to_string(), entry.value.clone())).collect()
     }
 
-    pub(crate) fn set(&mut self, key: Name, entry: Arc<StateEntry>) {
+    fn set(&mut self, key: Name, entry: Arc<StateEntry>) {
         self.entries.insert_mut(key, entry);
+    }
+
+    fn remove(&mut self, key: &str) {
+        self.entries.remove_mut(key);
     }
 }
 
@@ -87,46 +96,16 @@ impl Index<&str> for State {
     }
 }
 
-/// The state of a graph's run with all that was ever written to it, in order.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct StateLog {
-    current: State,
-    writes: VectorSync<Write>,
-}
-
-/// One write to the state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Write {
-    /// The key.
-    pub key: Name,
-    /// What it has been since.
-    #[serde(flatten)]
-    pub entry: Arc<StateEntry>,
-}
-
-impl StateLog {
-    /// The state as it is.
-    pub fn current(&self) -> &State {
-        &self.current
+impl Scope for State {
+    fn lookup(&self, name: &str) -> Option<Value> {
+        self.get(name).cloned()
     }
 
-    /// All writes, the oldest first.
-    pub fn history(&self) -> impl Iterator<Item = &Write> {
-        self.writes.iter()
+    fn share(&self, name: &str) -> Option<Shared> {
+        self.entries.get(name).cloned().map(Shared::from)
     }
 
-    /// What the write of that number wrote.
-    pub(crate) fn written(&self, version: u64) -> Option<&Value> {
-        let place = usize::try_from(version).ok()?.checked_sub(1)?;
-        self.writes.get(place).map(|write| &write.entry.value)
-    }
-
-    /// Writes a value as it is, without a reducer.
-    pub fn write(&mut self, key: &str, value: Value, source: &Name, at_ms: u64) {
-        let version = u64::try_from(self.writes.len()).unwrap_or(u64::MAX).saturating_add(1);
-        let key: Name = key.into();
-        let entry = Arc::new(StateEntry { value, source: source.clone(), at_ms, version });
-        self.current.set(key.clone(), entry.clone());
-        self.writes.push_back_mut(Write { key, entry });
+    fn names(&self) -> Vec<String> {
+        self.keys().map(str::to_owned).collect()
     }
 }

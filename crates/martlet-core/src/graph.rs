@@ -34,6 +34,7 @@
 mod build;
 mod expression;
 mod input;
+mod picture;
 mod reducer;
 mod result;
 mod run;
@@ -43,6 +44,7 @@ mod state;
 pub use build::{GraphError, GraphSpec, NodeIndex};
 pub use expression::{Expression, ExpressionError, Scope, Shared, check_template, render};
 pub use input::{Item, NodeInput, task_text};
+pub use picture::{MOST_DRAWN_NODES, MOST_MAPPED_NODES, dot, dot_of, mermaid, mermaid_of, svg, text};
 pub use reducer::Reducer;
 pub use result::{GraphResult, GraphStatus, NodeReport, NodeStatus, Repeated, SkipCause, SkipKind};
 pub use run::{GraphRun, GraphTask};

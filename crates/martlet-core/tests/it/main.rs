@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod code;
+mod graph_pictures;
 mod graph_values;
 mod managed;
 mod prompts;

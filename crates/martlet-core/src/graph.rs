@@ -35,6 +35,7 @@ mod build;
 mod expression;
 mod input;
 mod picture;
+mod presence;
 mod reducer;
 mod result;
 mod run;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentSettings, Strategy};
 use crate::managed::ManagedSpec;
-use crate::schema::type_name;
+use crate::schema::{required, type_name};
 use crate::tool::ToolSpec;
 
 const TEMPLATES: [(&str, &str); 6] = [
@@ -103,11 +103,7 @@ fn render(custom: Option<&str>, default: &str, context: Value) -> Result<String,
         problem: error.to_string(),
     };
     let context = minijinja::Value::from(Serde(context));
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment
-        .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?);
-    environment.set_fuel(Some(1_000_000));
+    let mut environment = environment().map_err(failed)?;
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).map_err(failed)?;
     }
@@ -116,6 +112,15 @@ fn render(custom: Option<&str>, default: &str, context: Value) -> Result<String,
         None => environment.get_template(default).and_then(|template| template.render(context)),
     };
     rendered.map(|text| text.trim().to_owned()).map_err(failed)
+}
+
+/// How templates are read and rendered, without any of them yet.
+pub(crate) fn environment() -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_fuel(Some(1_000_000));
+    Ok(environment)
 }
 
 /// A tool as the templates see it.
@@ -147,10 +152,6 @@ fn python_signature(tool: &ToolSpec) -> String {
     let returns =
         tool.returns.as_ref().map(|schema| format!(" -> {}", python_type(schema))).unwrap_or_default();
     format!("{}({}){returns}", tool.name, parameters.join(", "))
-}
-
-fn required(tool: &ToolSpec) -> impl Iterator<Item = &str> {
-    tool.parameters.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn properties(tool: &ToolSpec) -> impl Iterator<Item = (&String, &Value)> {

@@ -41,17 +41,8 @@ pub(crate) fn validate(
     arguments: &Map<String, Value>,
 ) -> Result<(), ArgumentError> {
     let known: Vec<&str> = spec.parameter_names().collect();
-    // Where the schema lists its properties and says nothing of others, a name that is not listed is a mistake of the
-    // model; a schema that describes them otherwise decides by itself.
-    let lists_all = spec.parameters.get("properties").is_some()
-        && !["allOf", "anyOf", "oneOf", "$ref", "patternProperties"]
-            .iter()
-            .any(|key| spec.parameters.get(*key).is_some());
-    let allows =
-        spec.parameters.get("additionalProperties").is_some_and(|allowed| *allowed != Value::Bool(false));
-    let open = !lists_all || allows;
     let mut problems: Vec<String> = Vec::new();
-    if !open {
+    if !is_open(spec) {
         for name in arguments.keys().filter(|name| !known.contains(&name.as_str())) {
             problems.push(format!("unknown argument `{name}`"));
         }
@@ -76,6 +67,24 @@ pub(crate) fn validate(
     )))
 }
 
+/// Whether a tool may take arguments that its schema does not list.
+pub(crate) fn is_open(spec: &ToolSpec) -> bool {
+    // Where the schema lists its properties and says nothing of others, a name that is not listed is a mistake of the
+    // caller; a schema that describes them otherwise decides by itself.
+    let lists_all = spec.parameters.get("properties").is_some()
+        && !["allOf", "anyOf", "oneOf", "$ref", "patternProperties"]
+            .iter()
+            .any(|key| spec.parameters.get(*key).is_some());
+    let allows =
+        spec.parameters.get("additionalProperties").is_some_and(|allowed| *allowed != Value::Bool(false));
+    !lists_all || allows
+}
+
+/// The names of the parameters that a tool cannot do without.
+pub(crate) fn required(spec: &ToolSpec) -> impl Iterator<Item = &str> {
+    spec.parameters.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 fn violations(validator: &Validator, value: &Value) -> Vec<String> {
     validator
         .iter_errors(value)
@@ -90,12 +99,7 @@ fn violations(validator: &Validator, value: &Value) -> Vec<String> {
 
 /// The parameters in words: `city: string, days: integer (optional)`.
 pub(crate) fn signature(spec: &ToolSpec) -> String {
-    let required: Vec<&str> = spec
-        .parameters
-        .get("required")
-        .and_then(Value::as_array)
-        .map(|names| names.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
+    let required: Vec<&str> = required(spec).collect();
     let properties = spec.parameters.get("properties").and_then(Value::as_object);
     properties
         .into_iter()

@@ -5,6 +5,7 @@
 mod code;
 mod graph_pictures;
 mod graph_values;
+mod graph_build;
 mod managed;
 mod prompts;
 mod properties;

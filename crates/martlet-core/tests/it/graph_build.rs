@@ -601,16 +601,8 @@ const CASE: u8 = 2;
 
 impl Plan {
     fn settings(&self) -> GraphSettings {
-        // Not in the order of the numbers, so that an order has to be found.
-        let count = self.nodes.len();
-        let added = (0..count).map(|place| (place * 5 + 3) % count);
-        let mut added: Vec<usize> = added.collect();
-        added.sort_unstable();
-        added.dedup();
-        if added.len() == count {
-            added = (0..count).map(|place| (place * 5 + 3) % count).collect();
-        }
-        let nodes = added.into_iter().map(|number| {
+        // The last first, so that an order has to be found.
+        let nodes = (0..self.nodes.len()).rev().map(|number| {
             let (join, may_skip) = self.nodes[number];
             NodeSpec { join, may_skip, ..node(&format!("n{number}")) }
         });

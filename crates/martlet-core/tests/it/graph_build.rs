@@ -399,7 +399,7 @@ fn a_join_that_some_choice_leaves_incomplete_is_refused() {
     refused(
         &[joined("merge", Join::NOf(2))],
         &cases,
-        "the join `n_of(2)` of node `merge` is reached but never completed when `router -> a` holds and `router -> d` \
+        "the join `n_of(2)` of node `merge` is reached but never completed when `router -> b` holds and `router -> d` \
          does not hold: use `all_taken`, or set `may_skip` if the node is to be skipped then",
     );
     let skipped = build(&[NodeSpec { may_skip: true, ..joined("merge", Join::NOf(2)) }], &cases).unwrap();

@@ -6,6 +6,7 @@ mod code;
 mod graph_pictures;
 mod graph_values;
 mod graph_build;
+mod graph_values;
 mod managed;
 mod prompts;
 mod properties;

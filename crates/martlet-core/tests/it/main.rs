@@ -3,9 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod code;
-mod graph_pictures;
-mod graph_values;
 mod graph_build;
+mod graph_pictures;
 mod graph_values;
 mod managed;
 mod prompts;

@@ -56,6 +56,11 @@ Examples:
   echo 'print(6 * 7)' | martlet python -
   martlet python --output json define.py use.py";
 
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  martlet config check
+  martlet config show --origin";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Do one task
@@ -73,6 +78,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// The configuration: what is in effect, where it comes from, whether it fits together
+    #[command(before_help = CONFIG_EXAMPLES)]
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// List the agents of the configuration
+    Agents(AgentsArgs),
     /// Find out whether `martlet run` can work here, and what is missing
     Doctor(DoctorArgs),
     /// Print the completion script of a shell
@@ -151,6 +164,47 @@ fn is_word(argument: &OsString) -> bool {
     !argument.as_encoded_bytes().starts_with(b"-")
 }
 
+/// Which files are read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConfigArgs {
+    /// Read this file and not martlet.toml [env: MARTLET_CONFIG]
+    #[arg(long = "config", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print everything that is set, as TOML; keys are masked
+    Show {
+        /// Say behind each value where it comes from
+        #[arg(long)]
+        origin: bool,
+
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Print which files are looked for, the weakest first
+    Path {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Build everything that is set, and tell everything that is wrong
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentsArgs {
+    /// What to write
+    #[arg(long, value_enum, default_value_t = PythonOutput::Text)]
+    pub(crate) output: PythonOutput,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The task; `-` reads it from standard input. Without it, the task is what is piped in; with it, what is
@@ -202,11 +256,18 @@ pub(crate) struct ChatArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
     #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The agent of the configuration that does it, instead of one made of these flags; flags change it
+    #[arg(long, value_name = "NAME", help_heading = "Agent")]
+    pub(crate) agent: Option<String>,
+
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
 
-    /// How the agent acts: by writing Python, or by structured tool calls
-    #[arg(long, visible_alias = "strategy", value_enum, default_value_t = ActionType::Code, help_heading = "Agent")]
-    pub(crate) action_type: ActionType,
+    /// How the agent acts: by writing Python, or by structured tool calls [default: code]
+    #[arg(long, visible_alias = "strategy", value_enum, help_heading = "Agent")]
+    pub(crate) action_type: Option<ActionType>,
 
     /// Tools that the agent has: ask_user asks you at the terminal; python runs a program (only with
     /// `--action-type tool_calling`) [comma-separated, repeatable]
@@ -222,16 +283,17 @@ pub(crate) struct AgentArgs {
     pub(crate) instructions: Option<String>,
 
     /// Which system prompt a code agent gets: by the size of the model, the short one, or the long one
-    #[arg(long, value_enum, default_value_t = PromptSize::Auto, help_heading = "Agent")]
-    pub(crate) prompt: PromptSize,
+    /// [default: auto]
+    #[arg(long, value_enum, help_heading = "Agent")]
+    pub(crate) prompt: Option<PromptSize>,
 
-    /// Where Python runs
-    #[arg(long, value_enum, default_value_t = Place::default(), help_heading = "Agent")]
-    pub(crate) sandbox: Place,
+    /// Where Python runs [default: worker, where there are child processes]
+    #[arg(long, value_enum, help_heading = "Agent")]
+    pub(crate) sandbox: Option<Place>,
 
-    /// The most steps; then one last call asks for an answer
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
-    pub(crate) max_steps: u32,
+    /// The most steps; then one last call asks for an answer [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    pub(crate) max_steps: Option<u32>,
 
     /// The most tokens, read and written, of all model calls together
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
@@ -249,8 +311,8 @@ pub(crate) struct AgentArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// The model, such as openai/gpt-4o, ollama/qwen3:4b, hf/Qwen/Qwen3-32B, http://host:port/v1#name, local.
-    /// Otherwise MARTLET_MODEL says which, and if nothing is configured it is the embedded one
+    /// The model: one of the configuration's, or a name such as openai/gpt-4o, ollama/qwen3:4b, hf/Qwen/Qwen3-32B,
+    /// http://host:port/v1#name, local. Otherwise the configuration or MARTLET_MODEL says which, and if nothing is configured it is the embedded one
     #[arg(long, alias = "model-id", value_name = "NAME")]
     pub(crate) model: Option<String>,
 
@@ -374,6 +436,9 @@ pub(crate) enum ModelCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 

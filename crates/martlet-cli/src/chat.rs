@@ -7,9 +7,8 @@ use martlet::{RunStatus, Session};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use crate::agent;
+use crate::agent::Plan;
 use crate::args::ChatArgs;
-use crate::choose;
 use crate::exit::{Exit, Failure};
 use crate::output::Sink;
 use crate::render::Level;
@@ -27,10 +26,9 @@ Ctrl-C stops a run. All else is said to the agent.";
 pub(crate) async fn chat(args: ChatArgs) -> Result<Exit, Failure> {
     let args = args.agent;
     let mut signals = Signals::listen()?;
-    agent::check(&args)?;
+    let plan = Plan::read(&args, None)?;
     let level = args.verbosity.level();
-    let model = choose::ready(&args.model, level, &mut signals).await?;
-    let agent = agent::build(&args, model, None)?;
+    let agent = plan.build(level, &mut signals).await?;
     // Restored when this function ends, also while a thread still waits for a line.
     #[cfg(unix)]
     let _modes = TerminalModes::save();
@@ -72,7 +70,7 @@ pub(crate) async fn chat(args: ChatArgs) -> Result<Exit, Failure> {
             }
             task => {
                 let mut request = session.request(task);
-                if let Some(timeout) = args.timeout {
+                if let Some(timeout) = plan.timeout() {
                     request = request.timeout(timeout);
                 }
                 let mut renderer = renderer(&args, &agent);
@@ -84,7 +82,7 @@ pub(crate) async fn chat(args: ChatArgs) -> Result<Exit, Failure> {
                         if !result.output.is_null() || result.succeeded() {
                             sink.answer(&result.answer_text())?;
                         }
-                        explain(&result, args.max_steps);
+                        explain(&result, agent.spec().limits.max_steps);
                         let stopped = signal.filter(|_| result.status == RunStatus::Cancelled);
                         let this = stopped.map_or_else(|| Exit::of_run(&result), |signal| signal.exit());
                         if this == Exit::Terminated || (this == Exit::Interrupted && !interactive) {

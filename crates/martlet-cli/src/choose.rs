@@ -1,9 +1,12 @@
-//! Which model: flags, then the environment, then the embedded one.
+//! Which model: flags, then the configuration, then the environment, then the embedded one.
 
 use martlet::SharedModel;
 use martlet::model::from_name_with;
+use martlet_config::settings::AgentTable;
+use martlet_config::{Builder, Config, ModelChoice};
 
 use crate::args::ModelArgs;
+use crate::config::is_plain;
 use crate::exit::Failure;
 use crate::render::Level;
 use crate::signals::Signals;
@@ -17,13 +20,17 @@ pub(crate) struct Choice {
     pub(crate) origin: Origin,
     /// Variables that the flags set.
     variables: Vec<(String, String)>,
+    /// What the configuration says it is.
+    configured: Option<ModelChoice>,
 }
 
 /// Where the name of a model comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Flag,
     Variable(&'static str),
+    /// A line of a file, or a variable.
+    Setting(String),
     /// Nothing is configured.
     Default,
 }
@@ -47,12 +54,43 @@ const MOVABLE: [Movable; 5] = [
 const FIXED: [(&str, &str); 3] =
     [("hf", "HF_TOKEN"), ("openrouter", "OPENROUTER_API_KEY"), ("groq", "GROQ_API_KEY")];
 
-/// Chooses the model by the flags and by the variables.
+/// Chooses the model: by the flags, by the agent's table, by the configuration, by the variables of providers.
 ///
 /// # Errors
-/// The flags contradict each other, or the variables name a provider and no model.
-pub(crate) fn choose(args: &ModelArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Choice, Failure> {
-    let Some(model) = args.model.as_deref().map(str::trim) else { return from_variables(variable) };
+/// The flags contradict each other, a name means no model, or the variables name a provider and no model.
+pub(crate) fn choose(
+    args: &ModelArgs,
+    config: &Config,
+    agent: Option<(Option<&str>, &AgentTable)>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Choice, Failure> {
+    if let Some(model) = args.model.as_deref().map(str::trim) {
+        if is_plain(args) && config.settings().models.contains_key(model) {
+            return Ok(configured(config.model_choice(model, &["models", model])?, Origin::Flag));
+        }
+        return from_flags(args, model);
+    }
+    let of_agent = agent.filter(|(_, table)| table.model.is_some());
+    let (choice, path) = match of_agent {
+        Some((name, table)) => {
+            (config.model_of(name, table)?, vec!["agents", name.unwrap_or_default(), "model"])
+        }
+        None => (config.default_model()?, vec!["model"]),
+    };
+    match choice {
+        Some(choice) => {
+            let origin = config.origin(&path).map(ToString::to_string).unwrap_or_default();
+            Ok(configured(choice, Origin::Setting(origin)))
+        }
+        None => from_variables(variable),
+    }
+}
+
+fn configured(choice: ModelChoice, origin: Origin) -> Choice {
+    Choice { name: choice.shown(), origin, variables: Vec::new(), configured: Some(choice) }
+}
+
+fn from_flags(args: &ModelArgs, model: &str) -> Result<Choice, Failure> {
     if model.is_empty() {
         return Err(Failure::usage(
             "--model is empty: give a name such as openai/gpt-4o, ollama/qwen3:4b or local",
@@ -98,23 +136,26 @@ pub(crate) fn choose(args: &ModelArgs, variable: &dyn Fn(&str) -> Option<String>
             }
         }
     }
-    Ok(Choice { name, origin: Origin::Flag, variables })
+    Ok(Choice { name, origin: Origin::Flag, variables, configured: None })
 }
 
-fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Result<Choice, Failure> {
+/// The model that the variables of providers name; the embedded one if they name none.
+///
+/// # Errors
+/// They name a provider and no model.
+pub(crate) fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Result<Choice, Failure> {
     let set =
         |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    let named = [("MARTLET_MODEL", ""), ("OPENAI_MODEL", "openai/"), ("AZURE_OPENAI_DEPLOYMENT", "azure/")];
-    for (name, prefix) in named {
+    let choice = |name, origin| Choice { name, origin, variables: Vec::new(), configured: None };
+    for (name, prefix) in [("OPENAI_MODEL", "openai/"), ("AZURE_OPENAI_DEPLOYMENT", "azure/")] {
         if let Some(model) = set(name) {
-            let origin = Origin::Variable(name);
-            return Ok(Choice { name: format!("{prefix}{model}"), origin, variables: Vec::new() });
+            return Ok(choice(format!("{prefix}{model}"), Origin::Variable(name)));
         }
     }
     match martlet::model::from_env_with(variable) {
         // A half-made configuration is an error and not a reason for another model.
         Err(error) if !error.is_nothing_configured() => Err(error.into()),
-        _ => Ok(Choice { name: "local".into(), origin: Origin::Default, variables: Vec::new() }),
+        _ => Ok(choice("local".into(), Origin::Default)),
     }
 }
 
@@ -190,13 +231,24 @@ fn at_provider(provider: &str, name: &str) -> Result<String, Failure> {
 }
 
 impl Choice {
-    /// Whether it is a model that runs in this process.
-    pub(crate) fn is_local(&self) -> bool {
-        self.name == "local" || self.name.starts_with("local/")
+    /// The name in the catalogue, if it is a model of ours that runs in this process.
+    pub(crate) fn embedded(&self) -> Option<&str> {
+        match &self.configured {
+            Some(choice) => choice.embedded(),
+            None => (self.name == "local" || self.name.starts_with("local/")).then_some(self.name.as_str()),
+        }
     }
 
     /// Opens the model as far as that goes without waiting: an embedded one may lack its weights.
-    pub(crate) fn open(&self) -> Result<SharedModel, Failure> {
+    pub(crate) fn open(&self, builder: &Builder<'_>) -> Result<SharedModel, Failure> {
+        match &self.configured {
+            Some(choice) => Ok(builder.model(choice)?),
+            None => self.open_named(),
+        }
+    }
+
+    /// The same for one that no configuration describes.
+    pub(crate) fn open_named(&self) -> Result<SharedModel, Failure> {
         let variable = |name: &str| {
             let own = self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             own.or_else(|| std::env::var(name).ok())
@@ -205,21 +257,15 @@ impl Choice {
     }
 }
 
-/// The model that the flags and the environment choose, ready to be used: the weights of an embedded one are
-/// fetched if they are not here.
-pub(crate) async fn ready(
-    args: &ModelArgs,
-    level: Level,
-    signals: &mut Signals,
-) -> Result<SharedModel, Failure> {
-    let choice = choose(args, &|name| std::env::var(name).ok())?;
+/// Sees to it that the weights of an embedded model are here.
+pub(crate) async fn provide(choice: &Choice, level: Level, signals: &mut Signals) -> Result<(), Failure> {
     #[cfg(feature = "local")]
-    if choice.is_local() {
-        signals.unless_stopped(crate::model::provide(&choice, level)).await?;
+    if let Some(name) = choice.embedded() {
+        let by_default = choice.origin == Origin::Default;
+        return signals.unless_stopped(crate::model::provide(name, by_default, level)).await;
     }
-    #[cfg(not(feature = "local"))]
-    let _ = (level, signals);
-    choice.open()
+    let _ = (choice, level, signals);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -236,8 +282,12 @@ mod tests {
         <Only as clap::Parser>::try_parse_from(list).unwrap().model
     }
 
+    fn nothing() -> Config {
+        Config::load(&martlet_config::Sources::default()).unwrap()
+    }
+
     fn chosen(list: &[&str]) -> Result<Choice, String> {
-        choose(&args(list), &|_| None).map_err(|failure| match failure {
+        choose(&args(list), &nothing(), None, &|_| None).map_err(|failure| match failure {
             Failure::Told { error, .. } => error.to_string(),
             Failure::Quiet(_) => String::new(),
         })
@@ -296,7 +346,7 @@ mod tests {
     #[test]
     fn without_flags_the_environment_decides() {
         let choice = |variables: &[(&str, &str)]| {
-            choose(&args(&[]), &|name| {
+            choose(&args(&[]), &nothing(), None, &|name| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             })
         };

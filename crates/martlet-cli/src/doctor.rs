@@ -7,11 +7,13 @@ use martlet::core::{Message, ModelFailureKind};
 use martlet::model::{DeltaSink, ModelRequest};
 use martlet::sandbox::{Sandbox, SessionOptions};
 use martlet::{Model as _, SharedModel};
+use martlet_config::{Builder, Config};
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::args::{DoctorArgs, PythonOutput};
 use crate::choose::{self, Choice, Origin};
+use crate::config::{self, CommandHost};
 use crate::exit::{Exit, Failure};
 use crate::output::Sink;
 use crate::signals::Signals;
@@ -20,8 +22,11 @@ use crate::signals::Signals;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Variables that change what the command does. Their values are nobody's business.
-const VARIABLES: [&str; 27] = [
+const VARIABLES: [&str; 31] = [
+    "MARTLET_CONFIG",
     "MARTLET_MODEL",
+    "MARTLET_AGENT",
+    "MARTLET_SANDBOX",
     "MARTLET_API_KEY",
     "MARTLET_MODEL_DIR",
     "MARTLET_MODEL_PATH",
@@ -46,6 +51,7 @@ const VARIABLES: [&str; 27] = [
     "NO_PROXY",
     "NO_COLOR",
     "CLICOLOR_FORCE",
+    "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
     "XDG_STATE_HOME",
 ];
@@ -124,12 +130,31 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
     let detail =
         if set.is_empty() { "none of ours is set".to_owned() } else { format!("set: {}", set.join(", ")) };
     findings.push(Finding { check: "variables", state: State::Ok, detail });
-    match choose::choose(&args.model, &|name| std::env::var(name).ok()) {
+    let config = match config::load(&args.config) {
+        Ok(config) => {
+            findings.push(files(&config));
+            config
+        }
+        Err(failure) => {
+            findings.push(broken("config", failure));
+            return rest(findings).await;
+        }
+    };
+    let host = match CommandHost::new(&config, None) {
+        Ok(host) => host,
+        Err(failure) => {
+            findings.push(broken("config", failure));
+            return rest(findings).await;
+        }
+    };
+    let builder = Builder::new(&config, &host);
+    match choose::choose(&args.model, &config, None, &|name| std::env::var(name).ok()) {
         Err(failure) => findings.push(broken("model", failure)),
         Ok(choice) => {
-            let origin = match choice.origin {
+            let origin = match &choice.origin {
                 Origin::Flag => "from --model".to_owned(),
                 Origin::Variable(name) => format!("from {name}"),
+                Origin::Setting(place) => format!("from {place}"),
                 Origin::Default => "the default, as nothing is configured".to_owned(),
             };
             findings.push(Finding {
@@ -137,9 +162,29 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
                 state: State::Ok,
                 detail: format!("{} ({origin})", choice.name),
             });
-            findings.push(if choice.is_local() { weights(&choice) } else { provider(&choice).await });
+            findings.push(match choice.embedded() {
+                Some(name) => weights(name),
+                None => provider(&choice, &builder).await,
+            });
         }
     }
+    rest(findings).await
+}
+
+/// Which files the configuration was read from.
+fn files(config: &Config) -> Finding {
+    let found: Vec<String> = config
+        .files()
+        .iter()
+        .filter(|file| file.found)
+        .map(|file| file.path.display().to_string())
+        .collect();
+    let detail = if found.is_empty() { "no file".to_owned() } else { found.join(", ") };
+    Finding { check: "config", state: State::Ok, detail }
+}
+
+/// What does not depend on the model.
+async fn rest(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.push(in_process().await);
     #[cfg(unix)]
     findings.push(worker().await);
@@ -155,10 +200,10 @@ fn broken(check: &'static str, failure: Failure) -> Finding {
 }
 
 #[cfg(feature = "local")]
-fn weights(choice: &Choice) -> Finding {
+fn weights(name: &str) -> Finding {
     use martlet::model::local::{ModelDir, WeightStatus, find, path_from_env};
     let finding = |state, detail| Finding { check: "weights", state, detail };
-    let model = match find(&choice.name) {
+    let model = match find(name) {
         Ok(model) => model,
         Err(error) => return finding(State::Broken, error.to_string()),
     };
@@ -192,17 +237,17 @@ fn weights(choice: &Choice) -> Finding {
 }
 
 #[cfg(not(feature = "local"))]
-fn weights(choice: &Choice) -> Finding {
-    match choice.open() {
+fn weights(name: &str) -> Finding {
+    match martlet::model::from_name(name) {
         Ok(_) => Finding { check: "weights", state: State::Ok, detail: "here".into() },
-        Err(failure) => broken("weights", failure),
+        Err(error) => broken("weights", error.into()),
     }
 }
 
 /// Asks the model for a word and stops listening at the first piece of its reply: that proves address, key and name
 /// of the model, by the very client that runs use.
-async fn provider(choice: &Choice) -> Finding {
-    let model: SharedModel = match choice.open() {
+async fn provider(choice: &Choice, builder: &Builder<'_>) -> Finding {
+    let model: SharedModel = match choice.open(builder) {
         Ok(model) => model,
         Err(failure) => return broken("provider", failure),
     };

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use martlet::core::{ModelFailureKind, RunFailure};
 use martlet::model::{ConfigError, ModelError};
 use martlet::sandbox::SandboxError;
-use martlet::{AgentError, RunError, RunResult, RunStatus};
+use martlet::{RunError, RunResult, RunStatus};
 
 use crate::style::{self, Paint, Style};
 
@@ -107,6 +107,14 @@ impl Failure {
         Self::new(Exit::Failed, error.context(message))
     }
 
+    /// The error itself, for those who tell it in their own words.
+    pub(crate) fn into_error(self) -> Box<dyn std::error::Error + Send + Sync> {
+        match self {
+            Self::Quiet(_) => "stopped".into(),
+            Self::Told { error, .. } => error.into(),
+        }
+    }
+
     /// Writes the error to standard error; with its causes if `verbose`.
     pub(crate) fn tell(&self, verbose: bool) -> Exit {
         match self {
@@ -156,9 +164,15 @@ impl From<ConfigError> for Failure {
     }
 }
 
-impl From<AgentError> for Failure {
-    fn from(error: AgentError) -> Self {
+impl From<martlet_config::ConfigError> for Failure {
+    fn from(error: martlet_config::ConfigError) -> Self {
         Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<martlet_config::Problem> for Failure {
+    fn from(problem: martlet_config::Problem) -> Self {
+        Self::new(Exit::Usage, martlet_config::ConfigError::from(problem))
     }
 }
 

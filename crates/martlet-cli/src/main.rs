@@ -1,9 +1,11 @@
 //! The command `martlet`.
 
 mod agent;
+mod agents;
 mod args;
 mod chat;
 mod choose;
+mod config;
 mod doctor;
 mod exit;
 mod input;
@@ -60,6 +62,8 @@ fn perform(command: Command) -> Result<Exit, Failure> {
             Command::Python(args) => python::python(args).await,
             #[cfg(feature = "local")]
             Command::Model { command } => model::model(command).await,
+            Command::Config { command } => config::config(&command),
+            Command::Agents(args) => agents::agents(&args),
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Completion { .. } => Ok(Exit::Success),
         }

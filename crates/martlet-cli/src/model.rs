@@ -10,7 +10,6 @@ use martlet::model::local::{
 };
 
 use crate::args::ModelCommand;
-use crate::choose::{Choice, Origin};
 use crate::exit::{Exit, Failure};
 use crate::output::Sink;
 use crate::render::Level;
@@ -63,13 +62,13 @@ fn list() -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Sees to it that the weights of the chosen model are here. Says which model it is if nobody chose it.
-pub(crate) async fn provide(choice: &Choice, level: Level) -> Result<(), Failure> {
-    let model = named(&choice.name)?;
+/// Sees to it that the weights of the model are here. Says which model it is if nobody chose it.
+pub(crate) async fn provide(name: &str, by_default: bool, level: Level) -> Result<(), Failure> {
+    let model = named(name)?;
     if model.is_default() && path_from_env().is_some() {
         return Ok(());
     }
-    if choice.origin == Origin::Default && level != Level::Quiet {
+    if by_default && level != Level::Quiet {
         announce(model);
     }
     let directory = ModelDir::from_env()?;

@@ -6,9 +6,8 @@ use std::io;
 use martlet::{Agent, RunResult, RunStatus, Strategy, Update};
 use serde_json::Value;
 
-use crate::agent;
+use crate::agent::Plan;
 use crate::args::{AgentArgs, Output, RunArgs};
-use crate::choose;
 use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::output::{Sink, report};
@@ -19,8 +18,8 @@ use crate::watch::{Watched, watch};
 
 pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
-    agent::check(&args.agent)?;
     let schema = args.output_schema.as_deref().map(read_schema).transpose()?;
+    let plan = Plan::read(&args.agent, schema)?;
     let mut sink = Sink::open(args.output_file.as_deref())?;
     let level = args.agent.verbosity.level();
     let output = args.output();
@@ -37,14 +36,13 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
             .await?
     };
     let input = input?;
-    let model = choose::ready(&args.agent.model, level, &mut signals).await?;
-    let agent = agent::build(&args.agent, model, schema)?;
+    let agent = plan.build(level, &mut signals).await?;
 
     let mut request = agent.run(input.task);
     for part in input.parts {
         request = request.part(part);
     }
-    if let Some(timeout) = args.agent.timeout {
+    if let Some(timeout) = plan.timeout() {
         request = request.timeout(timeout);
     }
     let mut renderer = renderer(&args.agent, &agent);
@@ -63,7 +61,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let exit = match &result {
         Ok(result) => {
             write(&mut sink, output, result, agent.model().name())?;
-            explain(result, args.agent.max_steps);
+            explain(result, agent.spec().limits.max_steps);
             Exit::of_run(result)
         }
         Err(error) => {
@@ -87,7 +85,7 @@ pub(crate) fn renderer(args: &AgentArgs, agent: &Agent) -> Renderer<io::Stderr> 
     let style = Style::stderr();
     let renderer = Renderer::new(io::stderr(), style, args.verbosity.level())
         .model(agent.model().name())
-        .max_steps(args.max_steps);
+        .max_steps(agent.spec().limits.max_steps);
     if !style.terminal || args.verbosity.no_stream {
         return renderer;
     }

@@ -9,7 +9,7 @@ use martlet::tools::{AskUser, PythonTool};
 use crate::exit::Failure;
 
 /// The names of the tools.
-const BUILT_IN: [&str; 2] = ["ask_user", "python"];
+pub(crate) const BUILT_IN: [&str; 2] = ["ask_user", "python"];
 
 /// smolagents' names for the same tools.
 const ALIASES: [(&str, &str); 2] = [("user_input", "ask_user"), ("python_interpreter", "python")];
@@ -45,6 +45,7 @@ pub(crate) fn has_python(names: &[String]) -> bool {
     names.iter().any(|name| own_name(name) == "python")
 }
 
-fn own_name(name: &str) -> &str {
+/// Martlet's name of the tool.
+pub(crate) fn own_name(name: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, own)| own)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::http::{self, Reach};
+use crate::key::ApiKey;
 use crate::model::SharedModel;
 use crate::openai::{OpenAiCompatible, OpenAiCompatibleBuilder};
 use crate::profile::Server;
@@ -205,8 +206,54 @@ pub fn from_name_with(
     if name == "local" || name.starts_with("local/") {
         return local(name);
     }
-    let model = builder(name, &Variables(variable))?.build()?;
+    let model = client_from_name(name, &Account::default(), variable)?.build()?;
     Ok(Arc::new(Retry::new(model)))
+}
+
+/// What a configuration says of an account at a provider. It takes precedence over the variables.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Account {
+    base_url: Option<String>,
+    key: Option<ApiKey>,
+    api_version: Option<String>,
+}
+
+impl Account {
+    /// The address of the server, if not the provider's.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// The key.
+    pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The version of Azure's interface.
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.api_version = Some(version.into());
+        self
+    }
+}
+
+/// The client for a model with a name as [`from_name`] takes it, to be set up further. It is not for `local`.
+///
+/// # Errors
+/// As for [`from_name`].
+pub fn client_from_name(
+    name: &str,
+    account: &Account,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<OpenAiCompatibleBuilder, ConfigError> {
+    builder(name.trim(), account, &Variables(variable))
+}
+
+/// The providers that a name can begin with, `local` included.
+pub fn providers() -> impl Iterator<Item = &'static str> {
+    PROVIDERS.iter().map(|provider| provider.prefix).chain(["azure", "local"])
 }
 
 /// The model that the environment names: `MARTLET_MODEL` (a name, see [`from_name`]), otherwise
@@ -265,15 +312,23 @@ impl Variables<'_> {
     fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
+
+    fn key(&self, name: &str) -> Option<ApiKey> {
+        self.get(name).map(ApiKey::new)
+    }
 }
 
-fn builder(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuilder, ConfigError> {
+fn builder(
+    name: &str,
+    account: &Account,
+    variables: &Variables<'_>,
+) -> Result<OpenAiCompatibleBuilder, ConfigError> {
     if name.starts_with("http://") || name.starts_with("https://") {
-        return at_url(name, variables);
+        return at_url(name, account, variables);
     }
     let (prefix, model) = name.split_once('/').unwrap_or((name, ""));
     if prefix == "azure" {
-        return azure(name, model, variables);
+        return azure(name, model, account, variables);
     }
     let Some(provider) = PROVIDERS.iter().find(|provider| provider.prefix == prefix) else {
         return Err(unknown(name));
@@ -284,7 +339,10 @@ fn builder(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuil
             format!("`{name}` names a provider and no model: write, for example, {}", provider.example),
         ));
     }
-    let elsewhere = provider.url_variable.and_then(|variable| variables.get(variable));
+    let elsewhere = account
+        .base_url
+        .clone()
+        .or_else(|| provider.url_variable.and_then(|variable| variables.get(variable)));
     let url = match &elsewhere {
         Some(host) if prefix == "ollama" => ollama_url(host),
         Some(url) => url.clone(),
@@ -295,7 +353,7 @@ fn builder(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuil
     if elsewhere.is_none() || prefix != "openai" {
         builder = builder.server(provider.server);
     }
-    match variables.get(provider.key_variable) {
+    match account.key.clone().or_else(|| variables.key(provider.key_variable)) {
         Some(key) => builder = builder.api_key(key),
         None if provider.key == Key::Required && elsewhere.is_none() => {
             return Err(missing_key(name, provider.key_variable));
@@ -305,7 +363,11 @@ fn builder(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuil
     Ok(builder)
 }
 
-fn at_url(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuilder, ConfigError> {
+fn at_url(
+    name: &str,
+    account: &Account,
+    variables: &Variables<'_>,
+) -> Result<OpenAiCompatibleBuilder, ConfigError> {
     let (url, model) = name.split_once('#').unwrap_or((name, ""));
     if model.is_empty() {
         return Err(ConfigError::new(
@@ -314,7 +376,7 @@ fn at_url(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuild
         ));
     }
     let builder = OpenAiCompatible::new(url, model).key_variable("MARTLET_API_KEY");
-    Ok(match variables.get("MARTLET_API_KEY") {
+    Ok(match account.key.clone().or_else(|| variables.key("MARTLET_API_KEY")) {
         Some(key) => builder.api_key(key),
         None => builder,
     })
@@ -323,6 +385,7 @@ fn at_url(name: &str, variables: &Variables<'_>) -> Result<OpenAiCompatibleBuild
 fn azure(
     name: &str,
     deployment: &str,
+    account: &Account,
     variables: &Variables<'_>,
 ) -> Result<OpenAiCompatibleBuilder, ConfigError> {
     if deployment.is_empty() {
@@ -331,7 +394,8 @@ fn azure(
             "`azure` names no deployment: write azure/ and the name of the deployment",
         ));
     }
-    let endpoint = variables.get("AZURE_OPENAI_ENDPOINT").ok_or_else(|| {
+    let endpoint = account.base_url.clone().or_else(|| variables.get("AZURE_OPENAI_ENDPOINT"));
+    let endpoint = endpoint.ok_or_else(|| {
         ConfigError::new(
             ConfigErrorKind::MissingKey,
             format!(
@@ -339,9 +403,10 @@ fn azure(
             ),
         )
     })?;
-    let key =
-        variables.get("AZURE_OPENAI_API_KEY").ok_or_else(|| missing_key(name, "AZURE_OPENAI_API_KEY"))?;
-    let version = variables.get("AZURE_OPENAI_API_VERSION").or_else(|| variables.get("OPENAI_API_VERSION"));
+    let key = account.key.clone().or_else(|| variables.key("AZURE_OPENAI_API_KEY"));
+    let key = key.ok_or_else(|| missing_key(name, "AZURE_OPENAI_API_KEY"))?;
+    let version = account.api_version.clone().or_else(|| variables.get("AZURE_OPENAI_API_VERSION"));
+    let version = version.or_else(|| variables.get("OPENAI_API_VERSION"));
     Ok(OpenAiCompatible::new(endpoint, deployment)
         .azure(version.as_deref().unwrap_or(AZURE_API_VERSION))
         .name(name)
@@ -434,7 +499,7 @@ mod tests {
 
     fn named(name: &str, set: &[(&str, &str)]) -> Result<String, ConfigError> {
         let variables = look_up(set);
-        builder(name, &Variables(&variables))?.build().map(|model| format!("{model:?}"))
+        builder(name, &Account::default(), &Variables(&variables))?.build().map(|model| format!("{model:?}"))
     }
 
     fn environment(set: &[(&str, &str)]) -> Result<String, ConfigError> {

@@ -27,7 +27,10 @@ mod profile;
 mod retry;
 mod sse;
 
-pub use config::{ConfigError, ConfigErrorKind, from_env, from_env_with, from_name, from_name_with};
+pub use config::{
+    Account, ConfigError, ConfigErrorKind, client_from_name, from_env, from_env_with, from_name, from_name_with,
+    providers,
+};
 pub use error::ModelError;
 pub use key::ApiKey;
 #[doc(no_inline)]

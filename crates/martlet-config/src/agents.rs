@@ -1,0 +1,196 @@
+//! Agents by the names that the configuration gives them.
+
+use martlet::core::code::CodeLimits;
+use martlet::{Agent, AgentBuilder, ModelProfile, SharedModel, Strategy};
+use serde_json::Value;
+
+use crate::builder::Builder;
+use crate::error::{ConfigError, Problem, instead};
+use crate::load::Config;
+use crate::models::ModelChoice;
+use crate::settings::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
+
+impl Config {
+    /// The table of the agent `name`.
+    ///
+    /// # Errors
+    /// In words: there is none.
+    pub fn agent_table(&self, name: &str) -> Result<&AgentTable, String> {
+        self.settings.agents.get(name).ok_or_else(|| self.no_agent(name))
+    }
+
+    /// The model that an agent's table names, else that of the key `model`; `None` if neither says one.
+    ///
+    /// # Errors
+    /// A name that means no model.
+    pub fn model_of(&self, name: Option<&str>, table: &AgentTable) -> Result<Option<ModelChoice>, Problem> {
+        match &table.model {
+            Some(model) => {
+                self.model_choice(model, &["agents", name.unwrap_or_default(), "model"]).map(Some)
+            }
+            None => self.default_model(),
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// The agent that a table describes, which is that of `name` or stands for itself. `model` takes the place of the
+    /// one that the table names.
+    ///
+    /// # Errors
+    /// Something that the table names is wrong.
+    pub fn agent_of(
+        &self,
+        name: Option<&str>,
+        table: &AgentTable,
+        model: Option<SharedModel>,
+    ) -> Result<Agent, ConfigError> {
+        let model = match (model, &table.model) {
+            (Some(model), _) => model,
+            (None, None) => self.default_model()?,
+            (None, Some(_)) => match self.config.model_of(name, table)? {
+                Some(choice) => self.model(&choice)?,
+                None => self.default_model()?,
+            },
+        };
+        let at = Place { config: self.config, name };
+        self.check_tools(&at, table)?;
+        let sandbox = self.sandbox()?;
+        let tools = self
+            .host
+            .tools(&table.tools, &sandbox, &table.imports)
+            .map_err(|error| ConfigError::caused(at.problem("tools", &error.to_string()), error))?;
+        let profile = model.profile();
+        let code = table.strategy.unwrap_or(Strategy::Code) == Strategy::Code;
+        let mut builder: AgentBuilder = match table.strategy.unwrap_or(Strategy::Code) {
+            Strategy::ToolCalling => Agent::tool_calling(model),
+            _ => Agent::code(model).imports(table.imports.iter().cloned()).code_limits(limits(&table.code)),
+        };
+        builder = builder.tools(&tools).sandbox(sandbox).options(table.options.clone());
+        if let Some(name) = name {
+            builder = builder.name(name);
+        }
+        if !table.description.is_empty() {
+            builder = builder.description(&table.description);
+        }
+        if let Some(text) = &table.instructions {
+            builder = builder.instructions(at.text(text)?);
+        }
+        if let Some(steps) = table.max_steps {
+            if steps == 0 {
+                return Err(at.problem("max_steps", "it must be at least 1").into());
+            }
+            builder = builder.max_steps(steps);
+        }
+        if let Some(tokens) = table.max_tokens {
+            builder = builder.max_tokens(tokens);
+        }
+        if let Some(chars) = table.observation_chars {
+            builder = builder.observation_chars(chars);
+        }
+        if let Some(schema) = &table.answer_schema {
+            builder = builder.answer_schema(at.schema(schema)?);
+        }
+        builder = match table.prompt {
+            Some(PromptSize::Compact | PromptSize::Full) if !code => {
+                let text = "it chooses between the prompts of code agents: leave it out with this strategy";
+                return Err(at.problem("prompt", text).into());
+            }
+            Some(PromptSize::Compact) => builder.profile(ModelProfile { small: true, ..profile }),
+            Some(PromptSize::Full) => builder.profile(ModelProfile { small: false, ..profile }),
+            None | Some(PromptSize::Auto) => builder,
+        };
+        builder.build().map_err(|error| ConfigError::caused(at.whole(&error.to_string()), error))
+    }
+
+    /// Names of tools, and what contradicts them.
+    fn check_tools(&self, at: &Place<'_>, table: &AgentTable) -> Result<(), Problem> {
+        let known = self.host.tool_names();
+        for (place, tool) in table.tools.iter().enumerate() {
+            if !known.contains(tool) {
+                let text =
+                    format!("there is no tool `{tool}`: {}", instead(tool, known.iter().map(String::as_str)));
+                return Err(at.item("tools", place, &text));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn limits(table: &CodeTable) -> CodeLimits {
+    let default = CodeLimits::default();
+    CodeLimits {
+        time_ms: table.time.map_or(default.time_ms, crate::Time::millis),
+        memory_bytes: table.memory_mib.map_or(default.memory_bytes, |mib| mib.saturating_mul(1 << 20)),
+        output_chars: table.output_chars.unwrap_or(default.output_chars),
+        calls: table.calls.unwrap_or(default.calls),
+        ..default
+    }
+}
+
+/// The table of an agent, for messages and for paths.
+struct Place<'a> {
+    config: &'a Config,
+    name: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn problem(&self, key: &str, text: &str) -> Problem {
+        match self.name {
+            Some(name) => self.config.problem(&["agents", name, key], text),
+            None => Problem::new(format!("{}: {text}", key.replace('_', " "))),
+        }
+    }
+
+    fn item(&self, key: &str, place: usize, text: &str) -> Problem {
+        match self.name {
+            Some(name) if self.config.origin(&["agents", name, key, &place.to_string()]).is_some() => {
+                self.config.problem(&["agents", name, key, &place.to_string()], text)
+            }
+            _ => self.problem(key, text),
+        }
+    }
+
+    fn whole(&self, text: &str) -> Problem {
+        match self.name {
+            Some(name) => {
+                let origin = self.config.origin(&["agents", name]).cloned();
+                let place = origin.as_ref().map(|origin| format!(" ({origin})")).unwrap_or_default();
+                let problem = Problem::new(format!("[agents.{name}]{place}: {text}"));
+                origin.map_or(problem.clone(), |origin| problem.at(origin))
+            }
+            None => Problem::new(text),
+        }
+    }
+
+    fn read(&self, key: &str, path: &std::path::Path) -> Result<String, Problem> {
+        let directory = self
+            .name
+            .and_then(|name| self.config.origin(&["agents", name, key]))
+            .and_then(crate::Origin::directory);
+        let path = directory.map_or_else(|| path.to_owned(), |directory| directory.join(path));
+        std::fs::read_to_string(&path).map_err(|error| {
+            self.problem(key, &format!("cannot read {}: {error}", crate::origin::shown(&path).display()))
+        })
+    }
+
+    fn text(&self, text: &Text) -> Result<String, Problem> {
+        match text {
+            Text::Inline(text) => Ok(text.clone()),
+            Text::File(path) => self.read("instructions", path),
+        }
+    }
+
+    fn schema(&self, schema: &AnswerSchema) -> Result<Value, Problem> {
+        match schema {
+            AnswerSchema::Inline(schema) => Ok(schema.clone()),
+            AnswerSchema::File(path) => {
+                let text = self.read("answer_schema", path)?;
+                serde_json::from_str(&text).map_err(|error| {
+                    let shown = path.display();
+                    self.problem("answer_schema", &format!("{shown} is not JSON: {error}"))
+                })
+            }
+        }
+    }
+}

@@ -40,8 +40,8 @@ pub(crate) fn agents(args: &AgentsArgs) -> Result<Exit, Failure> {
     }
     match args.output {
         PythonOutput::Json => {
-            let json = serde_json::to_string(&listed)
-                .map_err(|error| Failure::host("cannot write JSON", error))?;
+            let json =
+                serde_json::to_string(&listed).map_err(|error| Failure::host("cannot write JSON", error))?;
             Sink::Stdout.line(&json)?;
         }
         PythonOutput::Text if listed.is_empty() => {

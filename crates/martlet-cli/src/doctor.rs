@@ -173,12 +173,8 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
 
 /// Which files the configuration was read from.
 fn files(config: &Config) -> Finding {
-    let found: Vec<String> = config
-        .files()
-        .iter()
-        .filter(|file| file.found)
-        .map(|file| file.path.display().to_string())
-        .collect();
+    let found: Vec<String> =
+        config.files().iter().filter(|file| file.found).map(|file| file.path.display().to_string()).collect();
     let detail = if found.is_empty() { "no file".to_owned() } else { found.join(", ") };
     Finding { check: "config", state: State::Ok, detail }
 }

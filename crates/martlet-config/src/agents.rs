@@ -25,9 +25,7 @@ impl Config {
     /// A name that means no model.
     pub fn model_of(&self, name: Option<&str>, table: &AgentTable) -> Result<Option<ModelChoice>, Problem> {
         match &table.model {
-            Some(model) => {
-                self.model_choice(model, &["agents", name.unwrap_or_default(), "model"]).map(Some)
-            }
+            Some(model) => self.model_choice(model, &["agents", name.unwrap_or_default(), "model"]).map(Some),
             None => self.default_model(),
         }
     }
@@ -54,7 +52,9 @@ impl Builder<'_> {
             },
         };
         let at = Place { config: self.config, name };
-        self.check_tools(&at, table)?;
+        if name.is_some() {
+            self.check_tools(&at, table)?;
+        }
         let sandbox = self.sandbox()?;
         let tools = self
             .host
@@ -138,7 +138,8 @@ impl Place<'_> {
     fn problem(&self, key: &str, text: &str) -> Problem {
         match self.name {
             Some(name) => self.config.problem(&["agents", name, key], text),
-            None => Problem::new(format!("{}: {text}", key.replace('_', " "))),
+            // What stands in no file comes from a flag, which the words of the host are about.
+            None => Problem::new(text),
         }
     }
 

@@ -23,13 +23,7 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// A builder in a program.
     pub fn new(config: &'a Config, host: &'a dyn Host) -> Self {
-        Self {
-            config,
-            host,
-            models: Mutex::default(),
-            agents: Mutex::default(),
-            sandbox: Mutex::default(),
-        }
+        Self { config, host, models: Mutex::default(), agents: Mutex::default(), sandbox: Mutex::default() }
     }
 
     /// The configuration.

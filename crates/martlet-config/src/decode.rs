@@ -264,7 +264,8 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         if let Some(text) = reader.text() {
             return reader.located(visitor.visit_enum(text.into_deserializer()));
         }
-        let only = reader.0.entries().filter(|entries| entries.len() == 1).and_then(|entries| entries.first());
+        let only =
+            reader.0.entries().filter(|entries| entries.len() == 1).and_then(|entries| entries.first());
         match only {
             Some((key, entry)) => reader.located(visitor.visit_enum(Variant { key, entry })),
             None => {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Duration);
 
-const EXPECTED: &str = "a length of time such as \"30s\", \"500ms\", \"2m\" or \"1h\", or a number of seconds";
+const EXPECTED: &str =
+    "a length of time such as \"30s\", \"500ms\", \"2m\" or \"1h\", or a number of seconds";
 
 impl Time {
     fn of_seconds(seconds: f64) -> Option<Self> {

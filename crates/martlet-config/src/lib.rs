@@ -7,6 +7,8 @@
 mod agents;
 mod builder;
 mod decode;
+#[cfg(test)]
+mod documented;
 mod duration;
 mod error;
 mod file;

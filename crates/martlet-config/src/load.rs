@@ -81,9 +81,9 @@ impl Sources {
 /// The project's file: here, or above as far as the repository goes; where it would be if there is none.
 fn project_file(here: &Path) -> PathBuf {
     let repository = here.ancestors().find(|directory| directory.join(".git").exists());
-    let inside = here.ancestors().take_while(|directory| {
-        repository.map_or(*directory == here, |root| directory.starts_with(root))
-    });
+    let inside = here
+        .ancestors()
+        .take_while(|directory| repository.map_or(*directory == here, |root| directory.starts_with(root)));
     let mut places = inside.map(|directory| directory.join(FILE_NAME));
     places.find(|path| path.is_file()).unwrap_or_else(|| here.join(FILE_NAME))
 }

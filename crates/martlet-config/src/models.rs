@@ -107,7 +107,9 @@ impl Config {
         let model = table.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
         if let Some(path) = &table.path {
             if model.is_some() {
-                return Err(self.problem(&at("path"), "a file with weights needs no `model`: leave out one of them"));
+                return Err(
+                    self.problem(&at("path"), "a file with weights needs no `model`: leave out one of them")
+                );
             }
             self.only_for_servers(name, table)?;
             let directory = self.origin(&at("path")).and_then(crate::Origin::directory);

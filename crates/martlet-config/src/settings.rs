@@ -68,11 +68,7 @@ fn kept<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
 }
 
 /// A table whose keys are names.
-fn named<T: DeserializeOwned>(
-    node: &Node,
-    table: &str,
-    problems: &mut Vec<Problem>,
-) -> IndexMap<String, T> {
+fn named<T: DeserializeOwned>(node: &Node, table: &str, problems: &mut Vec<Problem>) -> IndexMap<String, T> {
     let Some(entries) = node.entries() else {
         let text = format!("`{table}` ({}) should be tables: write [{table}.NAME]", node.origin);
         problems.push(Problem::new(text).at(node.origin.clone()));

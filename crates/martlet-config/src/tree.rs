@@ -20,7 +20,10 @@ pub(crate) enum Kind {
     Float(f64),
     Bool(bool),
     /// The value of a variable: a text, or what it reads as in TOML, whichever is asked for.
-    Variable { text: String, read: Option<Box<Node>> },
+    Variable {
+        text: String,
+        read: Option<Box<Node>>,
+    },
 }
 
 /// A value of a table.

@@ -14,8 +14,10 @@ pub(crate) fn overlay(
     variables: impl IntoIterator<Item = (String, String)>,
     problems: &mut Vec<Problem>,
 ) {
-    let mut ours: Vec<(String, String)> =
-        variables.into_iter().filter(|(name, text)| name.starts_with(PREFIX) && !text.trim().is_empty()).collect();
+    let mut ours: Vec<(String, String)> = variables
+        .into_iter()
+        .filter(|(name, text)| name.starts_with(PREFIX) && !text.trim().is_empty())
+        .collect();
     // An outer table before what is in it, and the same every time.
     ours.sort();
     for (name, text) in ours {
@@ -26,8 +28,10 @@ pub(crate) fn overlay(
             [key] => TOP.contains(key),
             [first, ..] if TABLES.contains(first) && keys.iter().all(|key| !key.is_empty()) => true,
             [first, ..] => {
-                let text =
-                    format!("the variable {name} sets nothing: `{first}` is no table; {}", instead(first, TABLES));
+                let text = format!(
+                    "the variable {name} sets nothing: `{first}` is no table; {}",
+                    instead(first, TABLES)
+                );
                 problems.push(Problem::new(text).at(Origin::Variable(name.as_str().into())));
                 false
             }

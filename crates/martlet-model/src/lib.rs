@@ -28,8 +28,8 @@ mod retry;
 mod sse;
 
 pub use config::{
-    Account, ConfigError, ConfigErrorKind, client_from_name, from_env, from_env_with, from_name, from_name_with,
-    providers,
+    Account, ConfigError, ConfigErrorKind, client_from_name, from_env, from_env_with, from_name,
+    from_name_with, providers,
 };
 pub use error::ModelError;
 pub use key::ApiKey;

@@ -49,7 +49,7 @@ fn the_doctor_finds_everything_well() {
         .iter()
         .map(|finding| finding["check"].as_str().unwrap())
         .collect();
-    assert_eq!(checks, ["version", "variables", "model", "provider", "python", "worker"]);
+    assert_eq!(checks, ["version", "variables", "config", "model", "provider", "python", "worker"]);
 }
 
 #[test]

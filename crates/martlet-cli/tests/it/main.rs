@@ -4,6 +4,7 @@
 
 mod chat;
 mod commands;
+mod config;
 mod python;
 mod run;
 // They look into /proc for the workers.

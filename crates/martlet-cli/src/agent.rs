@@ -48,7 +48,7 @@ impl Plan {
         choose::provide(&self.choice, level, signals).await?;
         let builder = Builder::new(&self.config, &self.host);
         let model = self.choice.open(&builder)?;
-        Ok(builder.agent_of(self.name.as_deref(), &self.table, Some(model))?)
+        Ok(builder.agent_with(self.name.as_deref(), &self.table, Some(model))?)
     }
 }
 

@@ -37,11 +37,21 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// Something that the table names is wrong.
-    pub fn agent_of(
+    pub fn agent_with(
         &self,
         name: Option<&str>,
         table: &AgentTable,
         model: Option<SharedModel>,
+    ) -> Result<Agent, ConfigError> {
+        self.agent_of(name, table, model, &[])
+    }
+
+    pub(crate) fn agent_of(
+        &self,
+        name: Option<&str>,
+        table: &AgentTable,
+        model: Option<SharedModel>,
+        above: &[&str],
     ) -> Result<Agent, ConfigError> {
         let model = match (model, &table.model) {
             (Some(model), _) => model,
@@ -90,6 +100,20 @@ impl Builder<'_> {
         }
         if let Some(schema) = &table.answer_schema {
             builder = builder.answer_schema(at.schema(schema)?);
+        }
+        let mut path = above.to_vec();
+        path.extend(name);
+        for (place, managed) in table.agents.iter().enumerate() {
+            if let Some(start) = path.iter().position(|agent| agent == managed) {
+                let mut circle = path.get(start..).unwrap_or_default().to_vec();
+                circle.push(managed);
+                let text = format!("agents cannot manage each other in a circle: {}", circle.join(" -> "));
+                return Err(at.item("agents", place, &text).into());
+            }
+            if !self.config.settings().agents.contains_key(managed) {
+                return Err(at.item("agents", place, &self.config.no_agent(managed)).into());
+            }
+            builder = builder.managed(self.agent_within(managed, &path)?);
         }
         builder = match table.prompt {
             Some(PromptSize::Compact | PromptSize::Full) if !code => {

@@ -71,12 +71,17 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// There is none; or something that it names is wrong.
     pub fn agent(&self, name: &str) -> Result<Agent, ConfigError> {
+        self.agent_within(name, &[])
+    }
+
+    /// The agent, which those of `above` manage, the outermost first.
+    pub(crate) fn agent_within(&self, name: &str, above: &[&str]) -> Result<Agent, ConfigError> {
         let built = self.agents.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if let Some(agent) = built {
             return Ok(agent);
         }
         let table = self.config.agent_table(name).map_err(Problem::new)?;
-        let agent = self.agent_of(Some(name), table, None)?;
+        let agent = self.agent_of(Some(name), table, None, above)?;
         self.agents.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), agent.clone());
         Ok(agent)
     }

@@ -203,6 +203,15 @@ fn mistakes_name_their_line_and_what_was_meant() {
              it out",
         ),
         (
+            "[agents.a]\nmodel = \"local\"\nagents = [\"b\"]\n[agents.b]\nmodel = \"local\"\ndescription = \"B.\"\n\
+             agents = [\n\"a\"]",
+            "`agents` in [agents.b] (martlet.toml:8): agents cannot manage each other in a circle: a -> b -> a",
+        ),
+        (
+            "[agents.writer]\nmodel = \"local\"\nagents = [\"riter\"]",
+            "`agents` in [agents.writer] (martlet.toml:3): there is no [agents.riter]: did you mean `writer`?",
+        ),
+        (
             "sandbox = \"workr\"",
             "`sandbox` (martlet.toml:1): there is no place `workr`: there are `worker`, `in-process`",
         ),

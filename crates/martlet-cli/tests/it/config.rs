@@ -25,13 +25,13 @@ fn shown(done: &Done, key: &str) -> (String, String) {
     (setting.split_once(" = ").unwrap().1.trim().to_owned(), origin.to_owned())
 }
 
-/// The one error of a configuration, by `config check`.
+/// The first error of a configuration, by `config check`.
 fn wrong(text: &str) -> String {
     let place = Place::new();
     place.write("martlet.toml", text);
     let done = done(place.martlet(&["config", "check"]));
     assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{done:?}");
-    done.error().trim_start_matches("error: ").to_owned()
+    done.stderr.lines().next().unwrap().trim_start_matches("error: ").to_owned()
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn every_mistake_is_told() {
 
 #[test]
 fn secrets_are_used_and_never_shown() {
-    let (place, server) = (Place::new(), FakeServer::always(code("final_answer(1)")));
+    let (place, server) = (Place::new(), FakeServer::builder_always(code("final_answer(1)")).spawn_thread());
     place.write("key", "sk-of-the-file\n");
     place.write("martlet.toml", &format!("model = \"fake\"\n{}api_key = \"file:key\"\n", model(&server)));
     let run = |variables: &[(&str, &str)]| {
@@ -267,7 +267,8 @@ fn secrets_are_used_and_never_shown() {
 
 #[test]
 fn a_run_takes_the_agent_of_the_configuration() {
-    let (place, server) = (Place::new(), FakeServer::always(code("final_answer({'title': 'T'})")));
+    let server = FakeServer::builder_always(code("final_answer({'title': 'T'})")).spawn_thread();
+    let place = Place::new();
     std::fs::create_dir(place.path().join("prompts")).unwrap();
     place.write("prompts/writer.txt", "Always rhyme.");
     let settings = format!(

@@ -1,8 +1,11 @@
 //! What can go wrong for the caller.
 
-use martlet_core::{RunFailure, RunResult, SpecError};
+use martlet_core::{HostFailure, RunFailure, RunResult, SpecError};
 use martlet_store::JournalError;
 use martlet_tools::ToolboxError;
+
+use crate::blocking::BlockingError;
+use crate::driver::DriveError;
 
 /// Why an agent could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,9 @@ pub enum RunError {
     /// The journal holds no such run, or one that cannot be read.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),
+    /// The machine could not perform an effect at all.
+    #[error("the run could not go on: {0}")]
+    Host(#[source] HostFailure),
     /// [`RunRequest::blocking`](crate::RunRequest::blocking) was called from async code.
     #[error("`blocking` was called from async code, where it would stop the thread: use `.await` there")]
     BlockingInAsync,
@@ -61,6 +67,7 @@ impl std::fmt::Debug for RunError {
                 .finish_non_exhaustive(),
             Self::Journal(error) => f.debug_tuple("Journal").field(error).finish(),
             Self::Resume(problem) => f.debug_tuple("Resume").field(problem).finish(),
+            Self::Host(failure) => f.debug_tuple("Host").field(failure).finish(),
             Self::BlockingInAsync => f.write_str("BlockingInAsync"),
             Self::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
             Self::DriverGone => f.write_str("DriverGone"),
@@ -74,6 +81,26 @@ impl RunError {
         match self {
             Self::Failed { result, .. } => Some(result),
             _ => None,
+        }
+    }
+}
+
+impl From<DriveError> for RunError {
+    fn from(error: DriveError) -> Self {
+        match error {
+            DriveError::Journal(error) => Self::Journal(error),
+            DriveError::Unreadable(problem) => Self::Resume(problem),
+            DriveError::Host(failure) => Self::Host(failure),
+            DriveError::Stuck => Self::DriverGone,
+        }
+    }
+}
+
+impl From<BlockingError> for RunError {
+    fn from(error: BlockingError) -> Self {
+        match error {
+            BlockingError::InAsync => Self::BlockingInAsync,
+            BlockingError::Runtime(error) => Self::Runtime(error),
         }
     }
 }

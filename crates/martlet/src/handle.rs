@@ -14,21 +14,23 @@ use tokio::task::JoinHandle;
 
 use crate::error::RunError;
 use crate::observe::{Bus, Observer, Update};
-use crate::request::RunRequest;
 
-/// A run under way. It is a stream of [`Update`]s; awaiting it gives the result. Dropping it cancels the run.
-pub struct RunHandle {
+/// A run under way, of an agent or of a graph ([`GraphHandle`](crate::GraphHandle)). It is a stream of [`Update`]s;
+/// awaiting it gives the result. Dropping it cancels the run.
+pub struct RunHandle<T = RunResult, E = RunError> {
     id: RunId,
     bus: Arc<Bus>,
     observer: Observer,
     stop: watch::Sender<bool>,
-    task: AbortOnDrop,
+    task: AbortOnDrop<Result<T, E>>,
+    /// The error of a run whose task is gone.
+    gone: E,
 }
 
 /// A task that does not outlive its handle.
-struct AbortOnDrop(JoinHandle<Result<RunResult, RunError>>);
+struct AbortOnDrop<T>(JoinHandle<T>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -43,30 +45,23 @@ impl Drop for CloseOnDrop {
     }
 }
 
-impl RunHandle {
-    pub(crate) fn spawn(request: RunRequest) -> Self {
+impl<T: Send + 'static, E: Send + 'static> RunHandle<T, E> {
+    /// Spawns what `drive` makes of where the updates go and of what ends the run from outside.
+    pub(crate) fn spawn<F>(id: RunId, gone: E, drive: impl FnOnce(Arc<Bus>, Stop) -> F) -> Self
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
         let bus = Arc::new(Bus::default());
         let observer = bus.observe();
-        let id = request.run_id().clone();
-        let (stop, mut stopped) = watch::channel(false);
-        let task = tokio::spawn({
-            let bus = bus.clone();
-            async move {
-                let close = CloseOnDrop(bus.clone());
-                let stop = async move {
-                    // The handle may be gone: then the task is aborted, and this never has to answer.
-                    let gone = stopped.wait_for(|stopped| *stopped).await.is_err();
-                    if gone {
-                        std::future::pending::<()>().await;
-                    }
-                    StopReason::Cancelled
-                };
-                let result = request.drive(Some(bus), stop).await;
-                drop(close);
-                result
-            }
+        let (stop, stopped) = watch::channel(false);
+        let close = CloseOnDrop(bus.clone());
+        let driving = drive(bus.clone(), Box::pin(asked(stopped)));
+        let task = tokio::spawn(async move {
+            let result = driving.await;
+            drop(close);
+            result
         });
-        Self { id, bus, observer, stop, task: AbortOnDrop(task) }
+        Self { id, bus, observer, stop, task: AbortOnDrop(task), gone }
     }
 
     /// The run's name.
@@ -93,16 +88,28 @@ impl RunHandle {
     /// Waits for the end.
     ///
     /// # Errors
-    /// As awaiting a [`RunRequest`].
-    pub async fn result(mut self) -> Result<RunResult, RunError> {
+    /// As awaiting a [`RunRequest`](crate::RunRequest).
+    pub async fn result(mut self) -> Result<T, E> {
         match (&mut self.task.0).await {
             Ok(result) => result,
-            Err(_) => Err(RunError::DriverGone),
+            Err(_) => Err(self.gone),
         }
     }
 }
 
-impl Stream for RunHandle {
+/// Ready when the run is asked to end.
+pub(crate) type Stop = BoxFuture<'static, StopReason>;
+
+async fn asked(mut stopped: watch::Receiver<bool>) -> StopReason {
+    // The handle may be gone: then the task is aborted, and this never has to answer.
+    let gone = stopped.wait_for(|stopped| *stopped).await.is_err();
+    if gone {
+        std::future::pending::<()>().await;
+    }
+    StopReason::Cancelled
+}
+
+impl<T: Unpin, E: Unpin> Stream for RunHandle<T, E> {
     type Item = Update;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
@@ -110,8 +117,8 @@ impl Stream for RunHandle {
     }
 }
 
-impl IntoFuture for RunHandle {
-    type Output = Result<RunResult, RunError>;
+impl<T: Send + 'static, E: Send + 'static> IntoFuture for RunHandle<T, E> {
+    type Output = Result<T, E>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

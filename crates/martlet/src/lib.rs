@@ -28,11 +28,13 @@
 
 mod agent;
 mod approve;
+mod blocking;
 mod child;
 mod driver;
 mod error;
 mod graph;
 mod handle;
+mod ids;
 mod observe;
 mod record;
 mod request;
@@ -48,11 +50,19 @@ pub use agent::{Agent, AgentBuilder};
 pub use approve::{Approver, DenyAll};
 pub use child::Child;
 pub use error::{AgentError, RunError};
-pub use graph::Graph;
+pub use graph::{
+    Graph, GraphBuildError, GraphBuilder, GraphHandle, GraphRequest, GraphRunError, Input, InputError,
+    IntoNode, Node, NodeOutput, Verdict, blocking, kind,
+};
 pub use handle::RunHandle;
+pub use martlet_core::graph::{
+    AtMax, Expression, ForEach, ForEachOrder, Join, NodeFailure, NodeFailureKind, NodeReport, NodeStatus,
+    OnError, OnFailure, Reducer, Retry, SkipCause, SkipKind, State,
+};
 pub use martlet_core::{
-    AgentSpec, Decision, Event, EventKind, Message, ModelOptions, ModelProfile, Part, Prompts, Role, RunId,
-    RunResult, RunStatus, Step, Strategy, Task, ToolSpec, Usage, replay::replay,
+    AgentSpec, Decision, Event, EventKind, GraphResult, GraphSpec, GraphStatus, Message, ModelOptions,
+    ModelProfile, Part, Prompts, Role, RunId, RunResult, RunStatus, Step, Strategy, Task, ToolSpec, Usage,
+    replay::replay,
 };
 pub use martlet_macros::tool;
 pub use martlet_model::{Model, OpenAiCompatible, SharedModel};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
-use martlet_core::{Delta, Event};
+use martlet_core::{Delta, Event, RunId};
+use martlet_model::DeltaSink;
 use serde::Serialize;
 
 /// How many pieces that stream are kept for an observer that falls behind; the oldest go first.
@@ -36,6 +37,17 @@ pub enum Update {
         /// The text.
         text: String,
     },
+    /// An update of a child run, or of one in it. What holds for the update holds for this.
+    Child {
+        /// The child run.
+        child: RunId,
+        /// The name of the managed agent or of the node.
+        name: Arc<str>,
+        /// The step; in a graph the node's number, from 1.
+        step: u32,
+        /// The update.
+        update: Box<Update>,
+    },
 }
 
 /// Where a run's updates go. It keeps the run's events, and a bounded number of streamed pieces.
@@ -48,7 +60,7 @@ pub(crate) struct Bus {
 struct State {
     /// Events and streamed pieces share one numbering, so that each observer sees them in their order.
     next: u64,
-    events: Vec<(u64, Arc<Event>)>,
+    events: Vec<(u64, Update)>,
     streamed: VecDeque<(u64, Update)>,
     wakers: HashMap<u64, Waker>,
     next_observer: u64,
@@ -57,20 +69,20 @@ struct State {
 }
 
 impl Bus {
-    pub(crate) fn events(&self, events: Vec<Event>) {
-        if events.is_empty() {
+    fn events(&self, events: impl ExactSizeIterator<Item = Update>) {
+        if events.len() == 0 {
             return;
         }
         let mut state = self.lock();
         for event in events {
             let place = state.next;
             state.next += 1;
-            state.events.push((place, Arc::new(event)));
+            state.events.push((place, event));
         }
         state.wake();
     }
 
-    pub(crate) fn stream(&self, update: Update) {
+    fn stream(&self, update: Update) {
         let mut state = self.lock();
         if state.observers == 0 {
             return;
@@ -120,13 +132,64 @@ impl State {
         let streamed = self.streamed.partition_point(|(at, _)| *at < from);
         let streamed = self.streamed.get(streamed);
         match (event, streamed) {
-            (Some((at, event)), Some((streamed_at, _))) if at < streamed_at => {
-                Some((*at, Update::Event { event: event.clone() }))
-            }
+            (Some(event), Some((streamed_at, _))) if event.0 < *streamed_at => Some(event.clone()),
             (_, Some(streamed)) => Some(streamed.clone()),
-            (Some((at, event)), None) => Some((*at, Update::Event { event: event.clone() })),
-            (None, None) => None,
+            (event, None) => event.cloned(),
         }
+    }
+}
+
+/// The way of one run's updates to the bus: those of a child run are marked with the runs that they come through.
+#[derive(Clone)]
+pub(crate) struct Feed {
+    bus: Arc<Bus>,
+    through: Option<Arc<Through>>,
+}
+
+struct Through {
+    child: RunId,
+    name: Arc<str>,
+    step: u32,
+    above: Option<Arc<Through>>,
+}
+
+impl Feed {
+    pub(crate) fn new(bus: Arc<Bus>) -> Self {
+        Self { bus, through: None }
+    }
+
+    /// That of a child run.
+    pub(crate) fn below(&self, child: &RunId, name: &str, step: u32) -> Self {
+        let above = self.through.clone();
+        let through = Through { child: child.clone(), name: name.into(), step, above };
+        Self { bus: self.bus.clone(), through: Some(Arc::new(through)) }
+    }
+
+    pub(crate) fn events(&self, events: Vec<Event>) {
+        self.bus.events(events.into_iter().map(|event| self.mark(Update::Event { event: Arc::new(event) })));
+    }
+
+    pub(crate) fn stream(&self, update: Update) {
+        self.bus.stream(self.mark(update));
+    }
+
+    pub(crate) fn deltas(&self, step: u32) -> DeltaSink {
+        let feed = self.clone();
+        DeltaSink::new(move |delta| feed.stream(Update::Delta { step, delta }))
+    }
+
+    fn mark(&self, mut update: Update) -> Update {
+        let mut through = self.through.as_deref();
+        while let Some(here) = through {
+            update = Update::Child {
+                child: here.child.clone(),
+                name: here.name.clone(),
+                step: here.step,
+                update: Box::new(update),
+            };
+            through = here.above.as_deref();
+        }
+        update
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use martlet_core::graph::GraphSettings;
 use martlet_core::run::StopReason;
-use martlet_core::{AgentSettings, Settlement, Task};
+use martlet_core::{AgentSettings, GraphTask, Settlement, Task};
 use serde::{Deserialize, Serialize};
 
 /// The version of the records' form.
@@ -15,12 +16,19 @@ const VERSION: u32 = 1;
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JournalRecord<'a> {
-    /// The run began.
+    /// The run of an agent began.
     Started {
         /// The agent as it was then.
         agent: Cow<'a, AgentSettings>,
         /// The task.
         task: Cow<'a, Task>,
+    },
+    /// The run of a graph began.
+    GraphStarted {
+        /// The graph as it was then.
+        graph: Cow<'a, GraphSettings>,
+        /// What it was given.
+        task: Cow<'a, GraphTask>,
     },
     /// An effect was settled.
     Settled {

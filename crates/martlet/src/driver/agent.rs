@@ -1,0 +1,137 @@
+//! Performing the effects of an agent's runs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use martlet_core::code::{CodeOutcome, CodeRequest};
+use martlet_core::{
+    AgentSpec, Effect, EffectId, HostFailure, ModelRequest, Outcome, Run, RunId, Task, ToolFailure,
+    ToolFailureKind,
+};
+use serde_json::Value;
+
+use super::host::{Host, Terms, unknown};
+use super::scope::Scope;
+use super::{child, effect};
+use crate::agent::Parts;
+use crate::observe::{Feed, Update};
+use crate::record::JournalRecord;
+
+impl Host for Parts {
+    type Machine = Run;
+    type Task = Task;
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            approver: self.approver.as_ref(),
+            journal: self.journal.as_ref(),
+            max_tokens: self.spec.limits.max_tokens,
+            max_depth: self.max_depth,
+        }
+    }
+
+    fn first_record<'a>(&'a self, task: &'a Task) -> JournalRecord<'a> {
+        JournalRecord::Started { agent: Cow::Borrowed(&**self.spec), task: Cow::Borrowed(task) }
+    }
+
+    fn start(&self, id: RunId, task: Task) -> Run {
+        Run::start(id, self.spec.clone(), task)
+    }
+
+    fn restart(&self, id: RunId, first: JournalRecord<'static>) -> Result<Run, String> {
+        let (agent, task) = match first {
+            JournalRecord::Started { agent, task } => (agent, task),
+            JournalRecord::GraphStarted { .. } => {
+                return Err("it is the run of a graph: resume it with that graph".into());
+            }
+            _ => return Err("its journal does not begin with its start".into()),
+        };
+        // The run goes on as the agent that it began as, or its settled effects would not fit.
+        let spec = if *agent == **self.spec {
+            self.spec.clone()
+        } else {
+            Arc::new(AgentSpec::new(agent.into_owned()).map_err(|error| error.to_string())?)
+        };
+        Ok(Run::start(id, spec, task.into_owned()))
+    }
+
+    fn doubt(&self, machine: &Run, _: &EffectId, tool: &str) -> Option<ToolFailure> {
+        let flags = machine.agent().tool(tool).map(|spec| spec.flags).unwrap_or_default();
+        (!flags.read_only && !flags.idempotent).then(|| {
+            ToolFailure::new(
+                ToolFailureKind::Failed,
+                format!(
+                    "the run was interrupted during this call of `{tool}`: it is not known whether it took effect. \
+                     Find that out before you repeat it."
+                ),
+            )
+        })
+    }
+
+    fn perform<'a>(
+        &'a self,
+        scope: &'a Scope,
+        id: &'a EffectId,
+        effect: Effect,
+    ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
+        match effect {
+            Effect::Model { request } => Box::pin(model(self, scope, id.step, request)),
+            Effect::Tool { name, arguments } => effect::tool(&self.tools, scope, id, name, arguments),
+            Effect::Approve { name, arguments } => effect::approve(scope, id, name, arguments),
+            Effect::Code { request } => Box::pin(code(self, scope, id.step, request)),
+            Effect::Check { answer } => Box::pin(check(self, answer)),
+            Effect::Child { name, input } => child::perform(self.children.get(&name), scope, id, name, input),
+            other => Box::pin(std::future::ready(Err(unknown(&other)))),
+        }
+    }
+}
+
+async fn model(
+    parts: &Parts,
+    scope: &Scope,
+    step: u32,
+    request: ModelRequest,
+) -> Result<Outcome, HostFailure> {
+    if let Some(budget) = scope.budget()
+        && let Err(failure) = budget.check()
+    {
+        return Ok(Outcome::Model { result: Err(failure) });
+    }
+    let deltas = scope.feed().map(|feed| feed.deltas(step));
+    let reply = parts.model.generate(request, deltas.as_ref()).await;
+    if let Ok(reply) = &reply {
+        scope.count(reply.usage);
+    }
+    Ok(Outcome::Model { result: reply.map_err(|error| error.to_failure()) })
+}
+
+async fn code(parts: &Parts, scope: &Scope, step: u32, request: CodeRequest) -> Result<Outcome, HostFailure> {
+    let Some(python) = &parts.python else {
+        let message = "this agent has no sandbox for Python".to_owned();
+        return Ok(Outcome::Code { result: Err(HostFailure { message }) });
+    };
+    let mut session = scope.take_session().unwrap_or_else(|| python.sandbox.open(python.options.clone()));
+    let result: Result<CodeOutcome, _> = match scope.feed() {
+        None => session.perform(request, None).await,
+        Some(feed) => {
+            let print = |text: &str| printed(feed, step, text);
+            session.perform(request, Some(&print)).await
+        }
+    };
+    scope.keep_session(session);
+    Ok(Outcome::Code { result: result.map_err(|error| HostFailure { message: error.to_string() }) })
+}
+
+fn printed(feed: &Feed, step: u32, text: &str) {
+    feed.stream(Update::Printed { step, text: text.to_owned() });
+}
+
+async fn check(parts: &Parts, answer: Value) -> Result<Outcome, HostFailure> {
+    for check in &parts.checks {
+        if let Err(problem) = check(answer.clone()).await {
+            return Ok(Outcome::Check { problem: Some(problem) });
+        }
+    }
+    Ok(Outcome::Check { problem: None })
+}

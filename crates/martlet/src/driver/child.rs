@@ -1,0 +1,166 @@
+//! Child runs: performing an effect by a run of its own.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use martlet_core::graph::{NodeFailure, NodeFailureKind, NodeStatus, task_text};
+use martlet_core::{
+    ChildEnd, EffectId, GraphResult, GraphStatus, GraphTask, HostFailure, Outcome, RunFailure, RunId,
+    RunResult, RunStatus, Task, Usage,
+};
+use serde_json::{Map, Value};
+
+use super::error::DriveError;
+use super::host::Host;
+use super::scope::Scope;
+use super::{What, drive};
+use crate::child::Child;
+
+/// Performs [`Effect::Child`](martlet_core::Effect::Child): the child run is driven inside the future of the effect, so
+/// that it ends with it.
+pub(super) fn perform<'a>(
+    child: Option<&'a Child>,
+    scope: &'a Scope,
+    id: &'a EffectId,
+    name: String,
+    input: Value,
+) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
+    Box::pin(async move {
+        let run = id.child_run();
+        let Some(child) = child else {
+            let message = format!("`{name}` is no agent or graph that this run has");
+            let result = Err(NodeFailure::new(NodeFailureKind::Host, message));
+            return Ok(Outcome::Child { end: ChildEnd { run, result, usage: Usage::default() } });
+        };
+        // Tools and functions contain their panics; what is left is a model or an approver, which should not take
+        // along what runs beside it.
+        let driven = AssertUnwindSafe(child_run(child, scope, id, &run, &name, input)).catch_unwind().await;
+        let (result, usage) = driven.unwrap_or_else(|_panic| {
+            let message = format!("the run of `{name}` stopped at a panic, which standard error tells of");
+            (Err(NodeFailure::new(NodeFailureKind::Failed, message)), Usage::default())
+        });
+        Ok(Outcome::Child { end: ChildEnd { run, result, usage } })
+    })
+}
+
+type End = (Result<Value, NodeFailure>, Usage);
+
+async fn child_run(
+    child: &Child,
+    scope: &Scope,
+    id: &EffectId,
+    run: &RunId,
+    name: &str,
+    input: Value,
+) -> End {
+    let started_ms = scope.clock().now_ms();
+    match child {
+        Child::Agent(agent) => {
+            let task = Task { started_ms, ..Task::new(task_text(&input)) };
+            match driven(&**agent.parts(), scope, id, run, name, task).await {
+                Ok(machine) => machine.into_result().map_or_else(no_result, end_of_agent),
+                Err(failure) => (Err(failure), Usage::default()),
+            }
+        }
+        Child::Graph(graph) => {
+            let task = GraphTask { input: as_state(input), started_ms, ..GraphTask::default() };
+            match driven(&**graph.parts(), scope, id, run, name, task).await {
+                Ok(machine) => machine.into_result().map_or_else(no_result, end_of_graph),
+                Err(failure) => (Err(failure), Usage::default()),
+            }
+        }
+    }
+}
+
+async fn driven<H: Host>(
+    host: &H,
+    scope: &Scope,
+    id: &EffectId,
+    run: &RunId,
+    name: &str,
+    task: H::Task,
+) -> Result<H::Machine, NodeFailure> {
+    let Some(below) = scope.below(host, id, run, name) else {
+        let message = format!("`{name}` would be nested deeper than runs may be: raise `max_depth`");
+        return Err(NodeFailure::new(NodeFailureKind::Limit, message));
+    };
+    let what = if below.is_resumed() {
+        What::ResumedOrFresh { id: run.clone(), task }
+    } else {
+        What::Fresh { id: run.clone(), task }
+    };
+    drive(host, &below, what, None, std::future::pending())
+        .await
+        .map_err(|error: DriveError| NodeFailure::new(NodeFailureKind::Host, error.to_string()))
+}
+
+/// The state that a graph begins with.
+fn as_state(input: Value) -> Map<String, Value> {
+    match input {
+        Value::Object(input) => input,
+        other => [("input".to_owned(), other)].into_iter().collect(),
+    }
+}
+
+fn no_result() -> End {
+    (Err(NodeFailure::new(NodeFailureKind::Host, "the run ended without a result")), Usage::default())
+}
+
+fn end_of_agent(result: RunResult) -> End {
+    let usage = result.usage;
+    let steps = result.steps.len();
+    let failed = |kind, message: String| (Err(NodeFailure::new(kind, message)), usage);
+    match result.status {
+        RunStatus::Succeeded => (Ok(result.output), usage),
+        RunStatus::StepLimit if !result.output.is_null() => (Ok(result.output), usage),
+        RunStatus::StepLimit => {
+            failed(NodeFailureKind::Failed, format!("used up its {steps} steps without an answer"))
+        }
+        RunStatus::TokenLimit => failed(
+            NodeFailureKind::Limit,
+            match result.failure {
+                Some(RunFailure::Model(failure)) => failure.message,
+                _ => "used up its tokens: raise `max_tokens`".to_owned(),
+            },
+        ),
+        RunStatus::TimedOut => failed(NodeFailureKind::TimedOut, "its time was up".into()),
+        RunStatus::Cancelled => failed(NodeFailureKind::Failed, "was cancelled".into()),
+        _ => match result.failure {
+            Some(RunFailure::Model(failure)) if failure.kind.is_transient() => {
+                failed(NodeFailureKind::Unavailable, format!("the model gave no reply: {failure}"))
+            }
+            Some(failure) => failed(NodeFailureKind::Failed, failure.to_string()),
+            None => failed(NodeFailureKind::Failed, "failed".into()),
+        },
+    }
+}
+
+fn end_of_graph(result: GraphResult) -> End {
+    let usage = result.usage;
+    if result.succeeded() {
+        return (Ok(result.output), usage);
+    }
+    let failure = match result.status {
+        GraphStatus::TimedOut => NodeFailure::new(NodeFailureKind::TimedOut, "its time was up"),
+        GraphStatus::Cancelled => NodeFailure::new(NodeFailureKind::Failed, "was cancelled"),
+        _ => match first_failure(&result) {
+            Some((node, failure)) => {
+                NodeFailure::new(failure.kind, format!("its node `{node}` failed: {failure}"))
+            }
+            None => NodeFailure::new(NodeFailureKind::Failed, "failed"),
+        },
+    };
+    (Err(failure), usage)
+}
+
+/// The node that failed first, and why.
+pub(crate) fn first_failure(result: &GraphResult) -> Option<(&str, &NodeFailure)> {
+    result
+        .nodes
+        .iter()
+        .filter(|node| node.status == NodeStatus::Failed)
+        .filter_map(|node| Some((node.timing, &*node.name, node.error.as_ref()?)))
+        .min_by_key(|(timing, ..)| timing.ended_ms())
+        .map(|(_, name, failure)| (name, failure))
+}

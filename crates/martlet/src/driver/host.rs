@@ -1,0 +1,58 @@
+//! What the driver asks of agents and of graphs.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use martlet_core::{Effect, EffectId, HostFailure, Machine, Outcome, RunId, ToolFailure};
+use martlet_store::Journal;
+
+use super::scope::Scope;
+use crate::approve::Approver;
+use crate::record::JournalRecord;
+
+/// An agent or a graph: what begins its runs, and performs their effects.
+pub(crate) trait Host: Send + Sync {
+    /// Its runs.
+    type Machine: Machine + Send;
+    /// What they are given.
+    type Task: Send + Sync;
+
+    /// What its runs may and where they are recorded.
+    fn terms(&self) -> Terms<'_>;
+
+    /// The record with which the journal of a run begins.
+    fn first_record<'a>(&'a self, task: &'a Self::Task) -> JournalRecord<'a>;
+
+    /// Begins a run.
+    fn start(&self, id: RunId, task: Self::Task) -> Self::Machine;
+
+    /// Begins a run again as its first record says.
+    ///
+    /// # Errors
+    /// Why that record cannot be gone on with.
+    fn restart(&self, id: RunId, first: JournalRecord<'static>) -> Result<Self::Machine, String>;
+
+    /// What is told of a tool call that was under way when the run was left; `None` if the call may be repeated.
+    fn doubt(&self, machine: &Self::Machine, id: &EffectId, tool: &str) -> Option<ToolFailure>;
+
+    /// Performs an effect. Each kind has a future of its own size, as thousands may be open.
+    fn perform<'a>(
+        &'a self,
+        scope: &'a Scope,
+        id: &'a EffectId,
+        effect: Effect,
+    ) -> BoxFuture<'a, Result<Outcome, HostFailure>>;
+}
+
+/// What the runs of an agent or a graph may, and where they are recorded.
+pub(crate) struct Terms<'a> {
+    pub(crate) approver: Option<&'a Arc<dyn Approver>>,
+    pub(crate) journal: Option<&'a Arc<dyn Journal>>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_depth: u32,
+}
+
+/// An effect of a newer core than this driver knows.
+pub(super) fn unknown(effect: &Effect) -> HostFailure {
+    HostFailure { message: format!("this driver cannot perform {effect:?}: update Martlet") }
+}

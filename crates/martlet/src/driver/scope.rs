@@ -1,0 +1,113 @@
+//! What a run has from the one who asked for it, or from the run above.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use martlet_core::{EffectId, RunId, Usage};
+use martlet_sandbox::Session;
+use martlet_store::Journal;
+
+use super::Host;
+use super::budget::Budget;
+use super::clock::Clock;
+use crate::approve::{Approver, DenyAll};
+use crate::observe::{Bus, Feed};
+
+/// What a run has from the one who asked for it, or from the run above.
+pub(crate) struct Scope {
+    clock: Clock,
+    feed: Option<Feed>,
+    user: Option<Arc<str>>,
+    approver: Option<Arc<dyn Approver>>,
+    journal: Option<Arc<dyn Journal>>,
+    budget: Option<Arc<Budget>>,
+    /// How deep runs may still be nested below this one.
+    depth: u32,
+    /// Whether this run may have begun before: it is resumed, or the one above is.
+    resumed: bool,
+    /// The Python session; the effect that uses it takes it along, so that it ends with it.
+    session: Mutex<Option<Box<dyn Session>>>,
+}
+
+impl Scope {
+    /// That of a run which somebody asked for.
+    pub(crate) fn first(
+        host: &impl Host,
+        bus: Option<Arc<Bus>>,
+        user: Option<Arc<str>>,
+        resumed: bool,
+    ) -> Self {
+        let terms = host.terms();
+        Self {
+            clock: Clock::start(),
+            feed: bus.map(Feed::new),
+            user,
+            approver: terms.approver.cloned(),
+            journal: terms.journal.cloned(),
+            budget: Budget::below(None, terms.max_tokens),
+            depth: terms.max_depth,
+            resumed,
+            session: Mutex::new(None),
+        }
+    }
+
+    /// That of the child run which performs the effect `id`; `None` where runs are nested too deep already.
+    pub(super) fn below(&self, host: &impl Host, id: &EffectId, child: &RunId, name: &str) -> Option<Self> {
+        let depth = self.depth.checked_sub(1)?;
+        let terms = host.terms();
+        Some(Self {
+            clock: self.clock,
+            feed: self.feed.as_ref().map(|feed| feed.below(child, name, id.step)),
+            user: self.user.clone(),
+            approver: terms.approver.or(self.approver.as_ref()).cloned(),
+            // A run that is in no journal could not be found again by those in it.
+            journal: self.journal.clone(),
+            budget: Budget::below(self.budget.clone(), terms.max_tokens),
+            depth: depth.min(terms.max_depth),
+            resumed: self.resumed && self.journal.is_some(),
+            session: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether this run may have begun before.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    pub(super) fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
+    }
+
+    pub(super) fn user(&self) -> Option<&Arc<str>> {
+        self.user.as_ref()
+    }
+
+    pub(super) fn journal(&self) -> Option<&Arc<dyn Journal>> {
+        self.journal.as_ref()
+    }
+
+    pub(super) fn approver(&self) -> &dyn Approver {
+        self.approver.as_deref().unwrap_or(&DenyAll)
+    }
+
+    pub(super) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_deref()
+    }
+
+    pub(super) fn count(&self, usage: Usage) {
+        if let Some(budget) = &self.budget {
+            budget.count(usage);
+        }
+    }
+
+    pub(super) fn take_session(&self) -> Option<Box<dyn Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn keep_session(&self, session: Box<dyn Session>) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+}

@@ -131,11 +131,14 @@ impl GraphRequest {
         }
         let (node, failure) = match first_failure(&result) {
             Some((node, failure)) => (node.to_owned(), failure.clone()),
-            None => (result.graph.clone(), NodeFailure::new(NodeFailureKind::Failed, "it failed")),
+            // No node failed, so it is the expression of the output.
+            None => (result.graph.clone(), NodeFailure::new(NodeFailureKind::Failed, NO_OUTPUT)),
         };
         Err(GraphRunError::Failed { node, failure, result: Box::new(result) })
     }
 }
+
+const NO_OUTPUT: &str = "its output could not be made of the final state: check the expression of `output`";
 
 /// What a value is, for a message that must not hold it.
 fn kind_of(value: &Value) -> &'static str {

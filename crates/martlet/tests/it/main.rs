@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod cancel;
+mod children;
 mod examples;
+mod graph_journal;
+mod graphs;
 mod journal;
 mod observe;
 mod run;
+mod support;

@@ -11,6 +11,7 @@ use crate::managed::{ManagedKind, ManagedSpec};
 use crate::model::{ModelOptions, ModelProfile};
 use crate::name;
 use crate::prompt::{PromptError, Prompts};
+use crate::run::Task;
 use crate::tool::{FINAL_ANSWER, ToolSpec};
 
 /// How an agent acts.
@@ -22,6 +23,8 @@ pub enum Strategy {
     Code,
     /// It asks for structured tool calls.
     ToolCalling,
+    /// It plans tasks, has them done in parallel, and checks whether that completes the whole.
+    Reasoning,
 }
 
 /// Everything that can be set of an agent. [`AgentSpec::new`] checks it.
@@ -45,6 +48,9 @@ pub struct AgentSettings {
     /// The agents and graphs that it may give tasks to.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub agents: Arc<[ManagedSpec]>,
+    /// JSON Schema that the input of a run must satisfy ([`AgentSpec::task`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Value>,
     /// JSON Schema that the answer must satisfy; the model is told what is wrong until it does.
     pub answer_schema: Option<Value>,
     /// Whether the host checks answers before they are accepted.
@@ -68,6 +74,7 @@ impl Default for AgentSettings {
             profile: ModelProfile::default(),
             tools: Arc::from([]),
             agents: Arc::from([]),
+            input_schema: None,
             answer_schema: None,
             answer_checks: false,
             options: ModelOptions::default(),
@@ -94,7 +101,7 @@ pub struct RunLimits {
     pub max_tokens: Option<u64>,
     /// Characters of one observation; what is longer is cut in the middle, with a mark. Default: 20,000.
     pub observation_chars: usize,
-    /// Structured calls in one reply. Default: 64.
+    /// Structured calls in one reply, and tasks in one plan. Default: 64.
     pub calls_per_step: usize,
 }
 
@@ -138,6 +145,9 @@ impl AgentSpec {
         if let Some(schema) = &settings.answer_schema {
             crate::schema::compile(schema).map_err(SpecError::AnswerSchema)?;
         }
+        if let Some(schema) = &settings.input_schema {
+            crate::schema::compile(schema).map_err(SpecError::InputSchema)?;
+        }
         for (position, tool) in settings.tools.iter().enumerate() {
             if let Err(problem) = name::check(&tool.name) {
                 return Err(SpecError::ToolName { tool: tool.name.clone(), problem });
@@ -156,12 +166,40 @@ impl AgentSpec {
         }
         let offered: Arc<[ToolSpec]> = offered.into();
         let system_prompt = settings.prompts.system(&settings, &offered)?.into();
+        if settings.strategy == Strategy::Reasoning {
+            settings.prompts.try_reasoning(&settings)?;
+        }
         Ok(Self { settings, system_prompt, offered })
     }
 
     /// The system prompt with which each run begins.
     pub fn system_prompt(&self) -> &Arc<str> {
         &self.system_prompt
+    }
+
+    /// The task that an input makes: checked against the input's schema, and put into words by
+    /// [`task_text`](crate::graph::task_text).
+    ///
+    /// # Errors
+    /// What is wrong with the input.
+    pub fn task(&self, input: &Value) -> Result<Task, InputError> {
+        self.check_input(input)?;
+        Ok(Task::new(crate::graph::task_text(input)))
+    }
+
+    /// Checks an input against the input's schema, if there is one. A text is also read as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with the input.
+    pub fn check_input(&self, input: &Value) -> Result<(), InputError> {
+        let Some(schema) = &self.settings.input_schema else { return Ok(()) };
+        let Err(problem) = crate::schema::check(schema, input) else { return Ok(()) };
+        let read = input.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        match read.map(|read| crate::schema::check(schema, &read)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(problem)) => Err(InputError(problem)),
+            None => Err(InputError(problem)),
+        }
     }
 
     /// The tools, the managed agents and `final_answer`, as the model is offered them.
@@ -281,6 +319,9 @@ pub enum SpecError {
         "the managed agent `{0}` has no description: say what it is good for, or no task will be given to it"
     )]
     NoDescription(String),
+    /// The schema of the input cannot be used.
+    #[error("the schema of the input cannot be used: {0}")]
+    InputSchema(String),
     /// The schema of the answer cannot be used.
     #[error("the schema of the answer cannot be used: {0}")]
     AnswerSchema(String),
@@ -291,3 +332,8 @@ pub enum SpecError {
     #[error(transparent)]
     Prompt(#[from] PromptError),
 }
+
+/// An input that does not satisfy the schema of the agent's input. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the input does not fit the agent's input schema: {0}")]
+pub struct InputError(pub(crate) String);

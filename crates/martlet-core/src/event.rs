@@ -13,6 +13,7 @@ use crate::effect::Timing;
 use crate::graph::{GraphStatus, NodeStatus, SkipCause};
 use crate::id::RunId;
 use crate::model::Usage;
+use crate::reasoning::{CompletionCheck, PlannedTask, TaskStatus};
 use crate::step::{RunStatus, StepError};
 
 /// The version of the events' form. A reader refuses a higher one.
@@ -69,6 +70,58 @@ pub enum EventKind {
         usage: Usage,
         /// Time.
         timing: Timing,
+    },
+    /// A reasoning agent made a plan.
+    #[serde(rename = "plan.made")]
+    PlanMade {
+        /// The step.
+        step: u32,
+        /// Whether what is known suffices to do the task.
+        has_sufficient_info: bool,
+        /// Why the plan is as it is.
+        reasoning: String,
+        /// The tasks, numbered from 1.
+        tasks: Vec<PlannedTask>,
+    },
+    /// A task of the plan is being done.
+    #[serde(rename = "task.started")]
+    TaskStarted {
+        /// The step.
+        step: u32,
+        /// The task's number in the plan, from 1.
+        task: u32,
+        /// What is to be done.
+        description: String,
+        /// The tool that does it; without one the model does it in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tool: Option<String>,
+    },
+    /// A task of the plan is done, failed, or was skipped.
+    #[serde(rename = "task.ended")]
+    TaskEnded {
+        /// The step.
+        step: u32,
+        /// The task's number in the plan, from 1.
+        task: u32,
+        /// How.
+        status: TaskStatus,
+        /// What it gave, as text, cut like an observation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
+        /// Why it gave nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Time.
+        timing: Timing,
+    },
+    /// A reasoning agent judged whether the task is complete.
+    #[serde(rename = "completion.checked")]
+    CompletionChecked {
+        /// The step.
+        step: u32,
+        /// The judgement.
+        #[serde(flatten)]
+        check: CompletionCheck,
     },
     /// A program is being run.
     #[serde(rename = "code.started")]

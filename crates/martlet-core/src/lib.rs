@@ -14,10 +14,12 @@ pub mod id;
 mod machine;
 pub mod managed;
 pub mod message;
+mod metrics;
 pub mod model;
 pub mod name;
 mod parse;
 pub mod prompt;
+pub mod reasoning;
 pub mod replay;
 pub mod run;
 pub mod schema;
@@ -25,7 +27,7 @@ pub mod step;
 pub mod text;
 pub mod tool;
 
-pub use agent::{AgentSettings, AgentSpec, CodeSettings, RunLimits, SpecError, Strategy};
+pub use agent::{AgentSettings, AgentSpec, CodeSettings, InputError, RunLimits, SpecError, Strategy};
 pub use code::{CodeLimits, CodeOutcome, CodeRequest};
 pub use effect::{ChildEnd, ConditionOf, Decision, Effect, HostFailure, Outcome, Settlement, Timing};
 pub use event::{Event, EventKind};
@@ -34,11 +36,13 @@ pub use id::{EffectId, RunId};
 pub use machine::Machine;
 pub use managed::{ManagedKind, ManagedSpec};
 pub use message::{Blob, Message, Part, Role, Source};
+pub use metrics::{AgentMetrics, AgentResponse, HistoryItem};
 pub use model::{
     Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply,
     ModelRequest, ResponseFormat, ToolChoice, Usage,
 };
-pub use prompt::Prompts;
+pub use prompt::{Prompts, ReasoningPrompts};
+pub use reasoning::{CompletionCheck, Plan, PlannedTask, ReplyFor, ReplyRecord, TaskRecord, TaskStatus};
 pub use run::{Run, SettleError, Status, StopReason, Task};
-pub use step::{CallRecord, RunFailure, RunResult, RunStatus, Step, StepError};
+pub use step::{AnswerError, CallRecord, RunFailure, RunResult, RunStatus, Step, StepError};
 pub use tool::{Arguments, ToolCall, ToolFailure, ToolFailureKind, ToolFlags, ToolOutput, ToolSpec};

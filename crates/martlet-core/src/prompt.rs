@@ -2,9 +2,16 @@
 //!
 //! A template of the user replaces Martlet's of the same purpose. It can also extend it:
 //! `{% extends "code/full" %}{% block rules %}{{ super() }} - Answer in French.{% endblock %}`. The names are
-//! `code/full`, `code/compact`, `tools/native`, `tools/text`, `last_call` and `managed_task`; the blocks of a
-//! system prompt are `role`, `tools`, `team`, `examples`, `rules` and `instructions`. A system prompt sees the
-//! tools as `tools` and the managed agents as `agents`.
+//! `code/full`, `code/compact`, `tools/native`, `tools/text`, `reasoning/full`, `reasoning/compact`, `last_call` and
+//! `managed_task`; the blocks of a system prompt are `role`, `tools`, `team`, `examples`, `rules` and `instructions`. A
+//! system prompt sees the tools as `tools` and the managed agents as `agents`, one of a reasoning agent sees both as
+//! `plannable`. What a reasoning agent's model is asked is in `reasoning/plan`, `reasoning/plan_compact`,
+//! `reasoning/arguments`, `reasoning/response`, `reasoning/check`, `reasoning/answer` and `reasoning/again`; each but the
+//! last begins with `reasoning/context`.
+
+mod questions;
+
+use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -15,16 +22,41 @@ use serde_json::{Map, Value, json};
 use crate::agent::{AgentSettings, Strategy};
 use crate::managed::ManagedSpec;
 use crate::schema::{required, type_name};
-use crate::tool::ToolSpec;
+use crate::tool::{FINAL_ANSWER, ToolSpec};
 
-const TEMPLATES: [(&str, &str); 6] = [
+pub use questions::ReasoningPrompts;
+pub(crate) use questions::{Known, Question, Rejected, ResultShown};
+
+const TEMPLATES: [(&str, &str); 16] = [
     ("code/full", include_str!("prompt/code_full.j2")),
     ("code/compact", include_str!("prompt/code_compact.j2")),
     ("tools/native", include_str!("prompt/tools_native.j2")),
     ("tools/text", include_str!("prompt/tools_text.j2")),
+    ("reasoning/full", include_str!("prompt/reasoning_full.j2")),
+    ("reasoning/compact", include_str!("prompt/reasoning_compact.j2")),
+    ("reasoning/context", include_str!("prompt/reasoning_context.j2")),
+    ("reasoning/plan", include_str!("prompt/reasoning_plan.j2")),
+    ("reasoning/plan_compact", include_str!("prompt/reasoning_plan_compact.j2")),
+    ("reasoning/arguments", include_str!("prompt/reasoning_arguments.j2")),
+    ("reasoning/response", include_str!("prompt/reasoning_response.j2")),
+    ("reasoning/check", include_str!("prompt/reasoning_check.j2")),
+    ("reasoning/answer", include_str!("prompt/reasoning_answer.j2")),
+    ("reasoning/again", include_str!("prompt/reasoning_again.j2")),
     ("last_call", include_str!("prompt/last_call.j2")),
     ("managed_task", include_str!("prompt/managed_task.j2")),
 ];
+
+/// Martlet's templates, read once.
+static ENVIRONMENT: LazyLock<Result<Environment<'static>, String>> =
+    LazyLock::new(|| with_templates().map_err(|error| error.to_string()));
+
+fn with_templates() -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = environment()?;
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source)?;
+    }
+    Ok(environment)
+}
 
 /// Templates that take the place of Martlet's.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,6 +73,9 @@ pub struct Prompts {
     /// which says whether its answer has a schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_task: Option<String>,
+    /// What a reasoning agent is asked.
+    #[serde(skip_serializing_if = "ReasoningPrompts::is_default")]
+    pub reasoning: ReasoningPrompts,
 }
 
 impl Prompts {
@@ -51,7 +86,11 @@ impl Prompts {
             (Strategy::Code, _) => "code/full",
             (Strategy::ToolCalling, profile) if profile.native_tools => "tools/native",
             (Strategy::ToolCalling, _) => "tools/text",
+            (Strategy::Reasoning, profile) if profile.small => "reasoning/compact",
+            (Strategy::Reasoning, _) => "reasoning/full",
         };
+        let plannable: Vec<Value> =
+            offered.iter().filter(|tool| tool.name != FINAL_ANSWER).map(describe).collect();
         let (agents, tools): (Vec<&ToolSpec>, Vec<&ToolSpec>) =
             offered.iter().partition(|tool| agent.managed(&tool.name).is_some());
         let described = |tools: Vec<&ToolSpec>| tools.into_iter().map(describe).collect::<Vec<Value>>();
@@ -64,6 +103,7 @@ impl Prompts {
                 "instructions": agent.instructions,
                 "tools": described(tools),
                 "agents": described(agents),
+                "plannable": plannable,
                 "modules": agent.code.modules,
                 "notes": agent.code.notes,
                 "answer_schema": agent.answer_schema.as_ref().map(Value::to_string),
@@ -98,20 +138,17 @@ pub(crate) fn managed_task(
 }
 
 fn render(custom: Option<&str>, default: &str, context: Value) -> Result<String, PromptError> {
-    let failed = |error: minijinja::Error| PromptError {
+    let failed = |problem: String| PromptError {
         template: custom.map_or_else(|| default.to_owned(), |_| format!("replacing {default}")),
-        problem: error.to_string(),
+        problem,
     };
     let context = minijinja::Value::from(Serde(context));
-    let mut environment = environment().map_err(failed)?;
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source).map_err(failed)?;
-    }
+    let environment = ENVIRONMENT.as_ref().map_err(|problem| failed(problem.clone()))?;
     let rendered = match custom {
         Some(source) => environment.render_str(source, context),
         None => environment.get_template(default).and_then(|template| template.render(context)),
     };
-    rendered.map(|text| text.trim().to_owned()).map_err(failed)
+    rendered.map(|text| text.trim().to_owned()).map_err(|error| failed(error.to_string()))
 }
 
 /// How templates are read and rendered, without any of them yet.

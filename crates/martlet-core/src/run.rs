@@ -9,6 +9,7 @@ mod answer;
 mod calls;
 mod children;
 mod code;
+mod reasoning;
 mod tool_calling;
 
 use std::collections::BTreeMap;
@@ -23,10 +24,13 @@ use crate::effect::{Effect, Outcome, Settlement, Timing};
 use crate::event::{EVENT_SCHEMA, Event, EventKind};
 use crate::id::{EffectId, RunId};
 use crate::message::{Blob, Message, Part, Role};
-use crate::model::{FinishReason, ModelFailure, ModelFailureKind, ModelReply, ModelRequest, Usage};
+use crate::model::{
+    FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelReply, ModelRequest, Usage,
+};
 use crate::prompt::PromptError;
 use crate::step::{RunFailure, RunResult, RunStatus, Step, StepError};
 use code::Coding;
+use reasoning::{Ask, Working};
 use tool_calling::Calling;
 
 /// What a run is to do.
@@ -95,6 +99,9 @@ pub struct Run {
     repeats: bool,
     /// Replies without an action, one after the other.
     idle_replies: u32,
+    /// The provider refused a request that asked for a form of the reply.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unformatted: bool,
     output: Value,
     failure: Option<RunFailure>,
     usage: Usage,
@@ -114,10 +121,21 @@ struct Open {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Pending {
     Model,
-    Tool { slot: usize },
-    Child { slot: usize, input: Value },
-    Approve { slot: usize },
-    Code { request: CodeRequest },
+    Tool {
+        slot: usize,
+    },
+    Child {
+        slot: usize,
+        input: Value,
+    },
+    Approve {
+        slot: usize,
+    },
+    Code {
+        request: CodeRequest,
+    },
+    /// One of the model calls of a step that makes several.
+    Ask(Ask),
     Check,
 }
 
@@ -126,6 +144,7 @@ enum Phase {
     Thinking,
     Calling(Calling),
     Coding(Coding),
+    Working(Box<Working>),
     Answering { call_id: Option<String> },
     Done,
 }
@@ -163,6 +182,7 @@ impl Run {
             python: task.python,
             repeats: false,
             idle_replies: 0,
+            unformatted: false,
             output: Value::Null,
             failure: None,
             usage: Usage::default(),
@@ -214,6 +234,7 @@ impl Run {
             let effect = match &open.pending {
                 Pending::Code { request } => Some(Effect::Code { request: request.clone() }),
                 Pending::Model => Some(Effect::Model { request: self.request() }),
+                Pending::Ask(ask) => Some(Effect::Model { request: self.ask_request(ask) }),
                 Pending::Tool { slot } => {
                     self.slot(*slot).map(|(name, arguments)| Effect::Tool { name, arguments })
                 }
@@ -282,7 +303,7 @@ impl Run {
         };
         let fits = matches!(
             (&open.pending, &outcome),
-            (Pending::Model, Outcome::Model { .. })
+            (Pending::Model | Pending::Ask(_), Outcome::Model { .. })
                 | (Pending::Tool { .. }, Outcome::Tool { .. } | Outcome::TimedOut { .. })
                 | (Pending::Child { .. }, Outcome::Child { .. } | Outcome::TimedOut { .. })
                 | (Pending::Approve { .. }, Outcome::Approve { .. })
@@ -297,6 +318,7 @@ impl Run {
         self.step.timing = self.step.timing.spanning(&timing);
         match (open.pending, outcome) {
             (Pending::Model, Outcome::Model { result }) => self.model_replied(result, timing),
+            (Pending::Ask(ask), Outcome::Model { result }) => self.asked_replied(ask, result, timing),
             (Pending::Tool { slot }, Outcome::Tool { result }) => self.tool_returned(slot, result, timing),
             (Pending::Child { slot, .. }, Outcome::Child { end }) => self.child_ended(slot, end, timing),
             (Pending::Tool { slot }, Outcome::TimedOut { limit_ms }) => {
@@ -373,12 +395,12 @@ impl Run {
 
     fn begin_step(&mut self) {
         let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX).saturating_add(1);
-        if self.agent.limits.max_tokens.is_some_and(|limit| self.usage.total() >= limit) {
+        if self.is_over_budget() {
             return self.finish(RunStatus::TokenLimit);
         }
         self.step = Step { number, last_call: number > self.max_steps, ..Step::default() };
         self.next_index = 0;
-        if self.step.last_call {
+        if self.step.last_call && !self.is_reasoning() {
             match self.agent.prompts.last_call(&self.task) {
                 Ok(text) => self.messages.push(Message::user(text)),
                 Err(error) => return self.fail(prompt_failure(&error), RunStatus::StepLimit),
@@ -386,7 +408,7 @@ impl Run {
         }
         self.phase = Phase::Thinking;
         self.emit(EventKind::StepStarted { step: number });
-        self.ask_for(Pending::Model);
+        if self.is_reasoning() { self.begin_iteration() } else { self.ask_for(Pending::Model) }
     }
 
     /// Ends the step with what the model is shown of it, and begins the next one.
@@ -415,16 +437,7 @@ impl Run {
     fn model_replied(&mut self, result: Result<ModelReply, ModelFailure>, timing: Timing) {
         let reply = match result {
             Ok(reply) => reply,
-            Err(failure) => {
-                let status = if failure.kind == ModelFailureKind::Budget {
-                    RunStatus::TokenLimit
-                } else if self.step.last_call {
-                    RunStatus::StepLimit
-                } else {
-                    RunStatus::Failed
-                };
-                return self.fail(RunFailure::Model(failure), status);
-            }
+            Err(failure) => return self.model_failed(failure),
         };
         self.usage += reply.usage;
         self.step.usage += reply.usage;
@@ -434,7 +447,20 @@ impl Run {
         match self.agent.strategy {
             Strategy::Code => self.code_replied(reply, timing),
             Strategy::ToolCalling => self.calls_replied(reply, timing),
+            // Its calls are settled as what they are for.
+            Strategy::Reasoning => {}
         }
+    }
+
+    fn model_failed(&mut self, failure: ModelFailure) {
+        let status = if failure.kind == ModelFailureKind::Budget {
+            RunStatus::TokenLimit
+        } else if self.step.last_call {
+            RunStatus::StepLimit
+        } else {
+            RunStatus::Failed
+        };
+        self.fail(RunFailure::Model(failure), status);
     }
 
     fn last_call_answered(&mut self, reply: ModelReply, timing: Timing) {
@@ -469,10 +495,7 @@ impl Run {
 
     fn request(&self) -> ModelRequest {
         let agent = &self.agent;
-        let mut options = agent.options.clone();
-        if agent.profile.small && options.temperature.is_none() {
-            options.temperature = Some(0.0);
-        }
+        let mut options = self.options();
         if self.repeats {
             // The same question at temperature 0 gives the same wrong program again.
             options.temperature = Some(options.temperature.unwrap_or_default().max(0.7));
@@ -493,9 +516,17 @@ impl Run {
             Strategy::ToolCalling if agent.profile.native_tools => {
                 request.tools = agent.offered_tools().clone()
             }
-            Strategy::ToolCalling => {}
+            Strategy::ToolCalling | Strategy::Reasoning => {}
         }
         request
+    }
+
+    fn options(&self) -> ModelOptions {
+        let mut options = self.agent.options.clone();
+        if self.agent.profile.small && options.temperature.is_none() {
+            options.temperature = Some(0.0);
+        }
+        options
     }
 
     /// The text with which we begin the model's turn: small models stay in the form when it is begun for them.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::code::{CodeError, CodeValue};
@@ -10,6 +11,7 @@ use crate::effect::Timing;
 use crate::id::RunId;
 use crate::message::{Blob, Message};
 use crate::model::{ModelFailure, ModelReply, Usage};
+use crate::reasoning::{CompletionCheck, Plan, ReplyRecord, TaskRecord};
 use crate::tool::{ToolCall, ToolFailure, ToolOutput, display_value};
 
 /// One turn of a run: a model's reply, the actions that it asked for, their observations.
@@ -37,6 +39,18 @@ pub struct Step {
     /// The tool calls, in the order in which they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<CallRecord>,
+    /// What a reasoning agent planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// The tasks of the plan, and what came of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskRecord>,
+    /// What a reasoning agent's completion check says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CompletionCheck>,
+    /// The replies of a reasoning agent's model, in the order in which they came; [`reply`](Self::reply) is empty then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<ReplyRecord>,
     /// What the model was shown of all this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observation: Option<Arc<str>>,
@@ -44,12 +58,17 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
     /// The answer that the step gave, whether or not it was accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub answer: Option<Value>,
     /// Tokens.
     pub usage: Usage,
     /// Time, from the first effect's start to the last one's end.
     pub timing: Timing,
+}
+
+/// Reads a value that is there, be it `null`: without it, a result `null` would be read back as none.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// A tool call and what came of it.
@@ -166,8 +185,25 @@ impl RunResult {
         }
     }
 
+    /// The answer as a value of a Rust type, such as the one whose schema the agent's answers satisfy.
+    ///
+    /// # Errors
+    /// If there is no answer, or the answer is of another form; a run that ended at a limit may have such a one.
+    pub fn answer<T: DeserializeOwned>(&self) -> Result<T, AnswerError> {
+        T::deserialize(&self.output)
+            .map_err(|error| AnswerError { problem: error.to_string(), status: self.status })
+    }
+
     /// Whether the run ended with an answer of its own.
     pub fn succeeded(&self) -> bool {
         self.status == RunStatus::Succeeded
     }
+}
+
+/// An answer that is not of the form that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer of the run, which ended as {status:?}, is not of the form that was asked for: {problem}")]
+pub struct AnswerError {
+    problem: String,
+    status: RunStatus,
 }

@@ -53,12 +53,19 @@ impl Run {
             // A structured call must not stay without a result if the conversation goes on.
             self.messages.push(Message::tool(call_id.clone(), vec![Part::text("The answer was given.")]));
         }
+        if self.is_reasoning() {
+            self.said_answer(&self.output.clone());
+        }
         self.close_step();
         self.finish(RunStatus::Succeeded);
     }
 
     pub(super) fn reject(&mut self, problem: String) {
         let problem = cut_middle(&problem, self.agent.limits.observation_chars).into_owned();
+        if self.is_reasoning() {
+            // The next plan is asked for with what is wrong.
+            return self.end_step(Vec::new(), Some(StepError::Answer { problem }));
+        }
         let text = format!(
             "The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
         );

@@ -111,6 +111,7 @@ impl Run {
         match &self.phase {
             Phase::Calling(_) => self.calls_progressed(),
             Phase::Coding(_) => self.code_call_settled(slot),
+            Phase::Working(_) => self.task_call_settled(slot),
             Phase::Answering { .. } => self.own_final_answer_settled(slot),
             _ => {}
         }

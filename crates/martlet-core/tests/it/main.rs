@@ -9,5 +9,6 @@ mod graph_values;
 mod managed;
 mod prompts;
 mod properties;
+mod reasoning;
 mod support;
 mod tool_calling;

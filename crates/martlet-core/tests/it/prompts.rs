@@ -77,6 +77,41 @@ fn tools_text_with_a_team() {
 }
 
 #[test]
+fn reasoning_full() {
+    let mut agent = settings(Strategy::Reasoning);
+    agent.instructions = Some("Answer in French.".into());
+    insta::assert_snapshot!(prompt(agent));
+}
+
+#[test]
+fn reasoning_compact() {
+    let mut agent = settings(Strategy::Reasoning);
+    agent.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    insta::assert_snapshot!(prompt(agent));
+}
+
+#[test]
+fn a_reasoning_agent_without_tools() {
+    for small in [false, true] {
+        let mut agent = settings(Strategy::Reasoning);
+        agent.tools = [].into();
+        agent.profile.small = small;
+        let text = prompt(agent);
+        assert!(text.contains("There are no tools"), "{text}");
+    }
+}
+
+#[test]
+fn templates_of_a_reasoning_agent_are_tried_when_it_is_built() {
+    let mut agent = settings(Strategy::Reasoning);
+    agent.prompts.reasoning.plan = Some("{% include 'reasoning/context' %} Plan, and say why.".into());
+    prompt(agent.clone());
+    agent.prompts.reasoning.check = Some("{{ nonsense }}".into());
+    let error = AgentSpec::new(agent).unwrap_err().to_string();
+    assert!(error.contains("replacing reasoning/check"), "{error}");
+}
+
+#[test]
 fn a_template_can_replace_and_extend() {
     let mut agent = settings(Strategy::Code);
     agent.prompts = Prompts { system: Some("You are {{ name }}.".into()), ..Prompts::default() };

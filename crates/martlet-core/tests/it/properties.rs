@@ -7,7 +7,7 @@ use martlet_core::graph::{NodeFailure, NodeFailureKind};
 use martlet_core::{
     ChildEnd, CodeOutcome, CodeRequest, Decision, Effect, EffectId, FinishReason, HostFailure, ModelFailure,
     ModelFailureKind, ModelReply, Outcome, Run, RunResult, SettleError, Settlement, Status, Strategy, Timing,
-    ToolFailure, ToolFailureKind, ToolOutput, Usage,
+    ToolFailure, ToolFailureKind, ToolOutput, ToolSpec, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Map, json};
@@ -110,9 +110,24 @@ fn model(dice: &mut Dice) -> Outcome {
         "{\"name\": \"final_answer\", \"arguments\": {\"answer\": 1}}",
         "{\"name\": \"final_answer\", \"arguments\": {}}",
         "[{\"name\": \"scout\", \"arguments\": {\"task\": \"a\"}}, {\"name\": \"scout\", \"arguments\": {\"task\": \"b\"}}]",
+        "{\"has_sufficient_info\": true, \"reasoning\": \"r\", \"tasks\": []}",
+        "{\"has_sufficient_info\": false, \"tasks\": []}",
+        "{'tasks': [{'description': 'a', 'tool_name': 'lookup', 'depends_on': []}, {'description': 'b', 'tool_name': None}, \
+         {'description': 'c', 'tool_name': 'send', 'depends_on': [1]}, {'description': 'd', 'tool_name': 'scout', 'depends_on': []}]}",
+        "{\"tasks\": [{\"description\": \"a\", \"tool_name\": \"gone\", \"depends_on\": [2]}, {\"description\": \"b\", \
+         \"depends_on\": [1, 9]}]}",
+        "{\"key\": \"a\", \"text\": \"b\"}",
+        "{\"key\": \"a\"}",
+        "{\"text\": \"b\"}",
+        "{\"task\": \"b\"}",
+        "{\"is_complete\": true}",
+        "{\"is_complete\": false, \"next_action\": \"more\", \"missing_steps\": [\"x\"]}",
+        "1",
     ];
-    let result = match dice.roll(30) {
+    let result = match dice.roll(60) {
         0 => Err(ModelFailure { kind: ModelFailureKind::Unavailable, message: "down".into() }),
+        1 => Err(ModelFailure { kind: ModelFailureKind::Request, message: "no forms".into() }),
+        2 => Err(ModelFailure { kind: ModelFailureKind::ContextLength, message: "too long".into() }),
         roll => {
             let mut reply = ModelReply::text(replies[roll % replies.len()]);
             reply.usage.input_tokens = 3;
@@ -218,18 +233,35 @@ fn drive(mut run: Run, dice: &mut Dice) -> (RunResult, Vec<Settlement>) {
     panic!("the run does not end: {run:?}");
 }
 
+fn strategy() -> impl proptest::strategy::Strategy<Value = Strategy> {
+    prop_oneof![Just(Strategy::Code), Just(Strategy::ToolCalling), Just(Strategy::Reasoning)]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_any_outcomes_gives_a_run_that_ends_and_can_be_replayed(
         bytes in proptest::collection::vec(any::<u8>(), 1..200),
-        code: bool,
+        strategy in strategy(),
         native: bool,
         checks: bool,
+        own_answer: bool,
+        schema: bool,
         max_steps in 1u32..6,
+        max_tokens in proptest::option::of(10u64..100),
     ) {
-        let mut agent = with_scout(if code { Strategy::Code } else { Strategy::ToolCalling });
+        let mut agent = with_scout(strategy);
+        if own_answer && strategy == Strategy::Reasoning {
+            let own = ToolSpec::new("final_answer", "Ends the task.").parameters(json!({
+                "type": "object", "properties": {"answer": {}}, "required": ["answer"],
+            }));
+            agent.tools = agent.tools.iter().cloned().chain([own]).collect();
+        }
+        if schema && strategy == Strategy::Reasoning {
+            agent.answer_schema = Some(json!({"type": "integer"}));
+        }
+        agent.limits.max_tokens = max_tokens;
         agent.profile.native_tools = native;
         agent.answer_checks = checks;
         agent.limits.max_steps = max_steps;
@@ -251,11 +283,12 @@ proptest! {
     #[test]
     fn a_run_that_lost_its_driver_hands_out_exactly_what_is_open(
         bytes in proptest::collection::vec(any::<u8>(), 1..60),
-        settled in 0usize..8,
+        strategy in strategy(),
+        settled in 0usize..12,
     ) {
         let mut dice = Dice { bytes, next: 0 };
         let mut sandbox = Sandbox::default();
-        let mut run = start(with_scout(Strategy::Code));
+        let mut run = start(with_scout(strategy));
         let mut waiting = Vec::new();
         for _ in 0..settled {
             waiting.extend(run.take_effects());

@@ -65,6 +65,12 @@ pub(crate) fn says(run: &mut Run, text: &str) -> martlet_core::ModelRequest {
     reply(run, ModelReply { usage, ..ModelReply::text(text) })
 }
 
+/// Settles a model call that was handed out.
+pub(crate) fn say(run: &mut Run, id: &EffectId, text: &str) {
+    let usage = Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() };
+    settle(run, id, Outcome::Model { result: Ok(ModelReply { usage, ..ModelReply::text(text) }) });
+}
+
 pub(crate) fn calls(run: &mut Run, calls: &[(&str, &str, Value)]) -> martlet_core::ModelRequest {
     let tool_calls = calls
         .iter()

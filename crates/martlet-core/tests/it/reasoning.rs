@@ -31,8 +31,11 @@ fn check(is_complete: bool, missing: &[&str]) -> String {
     json!({"is_complete": is_complete, "reasoning": "I looked.", "missing_steps": missing, "next_action": "Go on."}).to_string()
 }
 
+type ModelCall = (EffectId, ModelRequest);
+type ToolCall = (EffectId, String, Value);
+
 /// The model calls and the tool calls that are new.
-fn new_effects(run: &mut Run) -> (Vec<(EffectId, ModelRequest)>, Vec<(EffectId, String, Value)>) {
+fn new_effects(run: &mut Run) -> (Vec<ModelCall>, Vec<ToolCall>) {
     let (mut models, mut tools) = (Vec::new(), Vec::new());
     for (id, effect) in run.take_effects() {
         match effect {
@@ -45,7 +48,7 @@ fn new_effects(run: &mut Run) -> (Vec<(EffectId, ModelRequest)>, Vec<(EffectId, 
 }
 
 /// The one tool call that is new.
-fn only_tool(run: &mut Run) -> (EffectId, String, Value) {
+fn only_tool(run: &mut Run) -> ToolCall {
     let (models, mut tools) = new_effects(run);
     assert!(models.is_empty() && tools.len() == 1, "{models:?} {tools:?}");
     tools.remove(0)

@@ -284,23 +284,29 @@ pub(super) fn read_check(text: &str) -> Result<CompletionCheck, String> {
         .ok_or_else(|| problem.into())
 }
 
+/// Arguments that do not fit.
+pub(super) struct Misfit {
+    /// What is wrong, for the model.
+    pub(super) problem: String,
+    /// What came nearest.
+    pub(super) nearest: Option<Map<String, Value>>,
+}
+
 /// Reads the arguments of a tool.
-///
-/// # Errors
-/// What is wrong, for the model, and the arguments that came nearest.
-pub(super) fn read_arguments(
-    text: &str,
-    tool: &ToolSpec,
-) -> Result<Map<String, Value>, (String, Option<Map<String, Value>>)> {
+pub(super) fn read_arguments(text: &str, tool: &ToolSpec) -> Result<Map<String, Value>, Misfit> {
     let values = values_in_text(text);
-    let mut problem: Option<(String, Option<Map<String, Value>>)> = None;
+    let mut misfit: Option<Misfit> = None;
     for object in values.iter().filter_map(Value::as_object) {
         let wrapped = ["arguments", "args", "parameters", "tool_args", "input", tool.name.as_str()];
         let inner = wrapped.iter().filter_map(|key| object.get(*key)?.as_object());
         for candidate in std::iter::once(object).chain(inner) {
             match tool.validate(candidate) {
                 Ok(()) => return Ok(candidate.clone()),
-                Err(error) => problem = problem.or(Some((error.to_string(), Some(candidate.clone())))),
+                Err(error) => {
+                    misfit = misfit.or_else(|| {
+                        Some(Misfit { problem: error.to_string(), nearest: Some(candidate.clone()) })
+                    });
+                }
             }
         }
     }
@@ -314,7 +320,10 @@ pub(super) fn read_arguments(
             return Ok(alone);
         }
     }
-    Err(problem.unwrap_or_else(|| ("the reply holds no JSON object with the arguments".into(), None)))
+    Err(misfit.unwrap_or_else(|| Misfit {
+        problem: "the reply holds no JSON object with the arguments".into(),
+        nearest: None,
+    }))
 }
 
 fn text_of(object: &Map<String, Value>, name: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::{Phase, Run};
 use super::Ask;
-use super::plan::read_arguments;
+use super::plan::{Misfit, read_arguments};
 use crate::effect::{Effect, Outcome, Settlement, Timing};
 use crate::event::EventKind;
 use crate::graph::{
@@ -128,11 +128,11 @@ impl Run {
                 self.replied("", None);
                 self.call_task(number, Arguments::Object(arguments));
             }
-            Err((problem, _)) if ask.again.is_none() => {
+            Err(Misfit { problem, .. }) if ask.again.is_none() => {
                 self.replied("", Some(&problem));
                 return self.ask_again(ask, text, &problem);
             }
-            Err((problem, nearest)) => {
+            Err(Misfit { problem, nearest }) => {
                 // Made as they are: the check of the call says what is wrong with them, as for every call.
                 self.replied("", Some(&problem));
                 let arguments =

@@ -5,6 +5,7 @@
 mod cancel;
 mod common;
 mod failures;
+mod limits;
 mod requests;
 mod retry;
 mod stream;

@@ -15,7 +15,7 @@ const SALES: &str = "north 12, 15, 11; south 31, 28, 40; west 7, 9, 8 (units a m
 
 /// Answers each agent after 200 ms, so that the example runs offline.
 fn scripted() -> ScriptedModel {
-    ScriptedModel::from_fn(|request| {
+    ScriptedModel::from_fn(|request, _| {
         let said: String = request.messages.iter().map(|message| message.joined_text()).collect();
         let answer = ["Write a report", "Explain", "What pattern", "Sum up", "Clean"]
             .into_iter()

@@ -81,4 +81,6 @@ mod documents {
     mod agents {}
     #[doc = include_str!("../../../docs/tools.md")]
     mod tools {}
+    #[doc = include_str!("../../../docs/graphs.md")]
+    mod graphs {}
 }

@@ -8,8 +8,8 @@ Shapes:
   wide N      one node, then N nodes that do nothing, then one that waits for them all
   long N      N nodes that do nothing, one after the other
 
-BINARY is the benchmark of Martlet's graphs, which `cargo bench -p martlet --bench graphs --no-run` builds; run with `--peers`
-it prints a line `shape=wide nodes=1000 build_s=… run_s=… memory_kb=…` for each shape.
+BINARY is the benchmark of Martlet's graphs, which `cargo bench --workspace --bench graph_shapes --no-run` builds; it
+prints a line `shape=wide nodes=1000 build_s=… run_s=… memory_kb=…` for each shape.
 
 Each case is a process of its own, which begins no other round after half of SECONDS (120) and is ended after all of them, so
 one that is slow or grows without bound is reported and harms no other. Times are the best of N rounds (3) after one that is
@@ -197,7 +197,7 @@ def case(library, shape, size, cap, rounds):
 def martlet(binary):
     """What the benchmark prints as `key=value` words: one line a shape."""
     found = {}
-    ended = subprocess.run([binary, "--bench", "--peers"], capture_output=True, text=True, timeout=600, check=True)
+    ended = subprocess.run([binary, "--bench"], capture_output=True, text=True, timeout=600, check=True)
     for line in ended.stdout.splitlines():
         words = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if "shape" in words:

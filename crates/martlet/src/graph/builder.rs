@@ -153,7 +153,7 @@ impl GraphBuilder {
     }
 
     /// The output of the graph where it is a node or a managed agent: an expression on the final state. Default: the
-    /// result of the last node, or an object of the results by name where the graph ends in several.
+    /// result of the one node without outbound edges that completed, or an object of the results by name where several did.
     pub fn output(mut self, expression: &str) -> Self {
         self.settings.output = self.expression(|| "the output of the graph".to_owned(), expression);
         self

@@ -63,7 +63,8 @@ impl Node {
     }
 
     /// Adds a value to what it is given: `name` is what it finds, `expression` a state key or an expression. With one of
-    /// these, it is given these alone. Default: the whole state; for a tool the keys that are parameters of it.
+    /// these, it is given these alone. Default: for a function the whole state; for an agent or a graph the input of the
+    /// graph and the results of the nodes above; for a tool those of its parameters that are keys of the state.
     pub fn input(mut self, name: impl Into<String>, expression: &str) -> Self {
         let name = name.into();
         if let Some(expression) = self.expression(&format!("the input `{name}`"), expression) {

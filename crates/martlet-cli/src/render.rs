@@ -2,16 +2,18 @@
 //!
 //! The lines are the same everywhere. A terminal gets colours on top, and the model's words as they come.
 
+mod children;
 mod live;
 
 use std::io::Write;
 use std::time::Duration;
 
 use martlet::core::{Delta, StepError};
-use martlet::{Event, EventKind, RunStatus, Update, Usage};
+use martlet::{Event, EventKind, RunId, RunStatus, Update, Usage};
 use serde_json::{Map, Value};
 
 use crate::style::{Paint, Style, printable};
+use children::Children;
 use live::Live;
 
 /// How much is shown.
@@ -42,6 +44,7 @@ pub(crate) struct Renderer<W> {
     printed: Printed,
     /// The code's error of this step was shown.
     error_shown: bool,
+    children: Children,
     model: String,
     /// Steps after that one are the last call for an answer.
     max_steps: u32,
@@ -65,6 +68,7 @@ impl<W: Write> Renderer<W> {
             hint: false,
             printed: Printed::Nothing,
             error_shown: false,
+            children: Children::default(),
             model: String::new(),
             max_steps: u32::MAX,
         }
@@ -98,6 +102,7 @@ impl<W: Write> Renderer<W> {
             Update::Event { event } => self.event(event),
             Update::Delta { delta, .. } => self.delta(delta),
             Update::Printed { text, .. } => self.printed(text),
+            Update::Child { child, name, update, .. } => self.child(child, name, update),
             _ => {}
         }
         let _ = self.out.flush();
@@ -162,7 +167,17 @@ impl<W: Write> Renderer<W> {
         }
     }
 
+    /// A child run is seen in passing: its steps, not its words.
+    fn child(&mut self, run: &RunId, name: &str, update: &Update) {
+        if let Some((paint, line)) = self.children.line(run, name, update) {
+            self.end_line();
+            let line = self.cut(&line);
+            self.line(paint, &line);
+        }
+    }
+
     fn step(&mut self, step: u32) {
+        self.children.clear();
         self.error_shown = false;
         self.printed = Printed::Nothing;
         let name = if step > self.max_steps { "last call".to_owned() } else { format!("step {step}") };
@@ -372,6 +387,11 @@ impl<W: Write> Renderer<W> {
             let _ = write!(self.out, "\r\x1b[2K");
         }
     }
+}
+
+/// The first line of a text that says something.
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
 fn seconds(elapsed_us: u64) -> String {

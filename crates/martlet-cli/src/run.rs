@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use martlet::{Agent, RunResult, RunStatus, Strategy, Update};
+use martlet::{Agent, Event, RunResult, RunStatus, Strategy, Update};
 use serde_json::Value;
 
 use crate::agent::Plan;
@@ -47,8 +47,8 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     let mut renderer = renderer(&args.agent, &agent);
     let Watched { result, signal, unwritten } =
-        watch(request.start(), &mut renderer, &mut signals, |update| match (output, update) {
-            (Output::Jsonl, Update::Event { event }) => {
+        watch(request.start(), &mut renderer, &mut signals, |update| match (output, event(update)) {
+            (Output::Jsonl, Some(event)) => {
                 let line = serde_json::to_string(event).map_err(io::Error::other)?;
                 sink.line(&line)
             }
@@ -78,6 +78,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
         (Some(signal), Ok(RunStatus::Cancelled)) => signal.exit(),
         _ => exit,
     })
+}
+
+/// The event in an update, be it of the run or of one in it.
+fn event(update: &Update) -> Option<&Event> {
+    match update {
+        Update::Event { event } => Some(event),
+        Update::Child { update, .. } => event(update),
+        _ => None,
+    }
 }
 
 /// What shows the runs of `agent`.

@@ -8,6 +8,7 @@ mod examples;
 mod graph_journal;
 mod graphs;
 mod journal;
+mod managed;
 mod observe;
 mod run;
 mod support;

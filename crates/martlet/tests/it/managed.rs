@@ -10,8 +10,8 @@ use martlet::model::{DeltaSink, ModelError, ModelReply};
 use martlet::store::{Journal, JournalError, MemoryJournal};
 use martlet::tools::tool_fn;
 use martlet::{
-    Agent, AgentBuilder, Approver, Decision, EventKind, Model, RunId, RunResult, RunStatus, ToolContext,
-    ToolError, ToolSpec, Update, Usage,
+    Agent, AgentBuilder, Approver, Decision, EventKind, Graph, Input, InputError, Model, RunId, RunResult,
+    RunStatus, ToolContext, ToolError, ToolSpec, Update, Usage,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
@@ -434,4 +434,38 @@ async fn a_run_that_was_cut_off_inside_a_child_goes_on_there() {
         assert_eq!(result.steps.len(), 3, "cut after record {stop_after}");
     }
     assert!(cuts > 15, "the runs were cut at each of their records: {cuts}");
+}
+
+#[tokio::test]
+async fn a_graph_is_managed_like_an_agent() {
+    let graph = Graph::new("count_words")
+        .description("Counts the words of a text, so many times.")
+        .node("words", async |input: Input| {
+            let text: String = input.get("task")?;
+            let times: usize = input.get("times")?;
+            Ok::<_, InputError>(text.split_whitespace().count() * times)
+        })
+        .build()
+        .unwrap();
+    let code = "```python\nfinal_answer(count_words('one two three', additional_args={'times': 2}) + 1)\n```";
+    let agent = Agent::code(ScriptedModel::new([code])).managed(graph).build().unwrap();
+    assert_eq!(agent.run("Count.").await.unwrap().output, json!(7));
+}
+
+#[tokio::test]
+async fn a_graph_that_fails_is_a_failed_call_that_names_the_node() {
+    let graph = Graph::new("broken")
+        .description("Breaks.")
+        .node("first", async |_: Input| Err::<u32, _>(ToolError::new("no luck")))
+        .build()
+        .unwrap();
+    let model = ScriptedModel::new([
+        ScriptedReply::tool_call("broken", json!({"task": "Go."})),
+        ScriptedReply::text("It broke."),
+    ]);
+    let agent = Agent::tool_calling(model).managed(graph).build().unwrap();
+    let result = agent.run("Go.").await.unwrap();
+    let told = result.steps[0].calls[0].result.clone().unwrap().unwrap_err().message;
+    assert!(told.contains("the graph `broken` gave no answer") && told.contains("`first`"), "{told}");
+    assert_eq!(result.answer_text(), "It broke.");
 }

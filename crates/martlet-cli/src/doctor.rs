@@ -293,7 +293,7 @@ async fn worker() -> Finding {
 
 async fn examine_sandbox(check: &'static str, sandbox: &dyn Sandbox, place: &str) -> Finding {
     let clock = Instant::now();
-    let request = CodeRequest::Start { code: "1 + 1".into(), session: None };
+    let request = CodeRequest::start("1 + 1", None);
     let outcome = sandbox.open(SessionOptions::new([])).perform(request, None).await;
     let time = clock.elapsed().as_millis();
     match outcome {

@@ -100,7 +100,7 @@ async fn perform(
     saved: Option<Blob>,
     output: PythonOutput,
 ) -> Result<CodeEnd, Failure> {
-    let request = CodeRequest::Start { code: source.to_owned(), session: saved };
+    let request = CodeRequest::start(source, saved);
     let unwritten: Mutex<Option<io::Error>> = Mutex::new(None);
     let stop = Notify::new();
     let print = |text: &str| {

@@ -4,6 +4,8 @@
 //! can restore) or *held* by the sandbox under the run's key while its program waits for tools. The run
 //! always keeps the last saved state, so that a lost session can be rebuilt from it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -20,6 +22,9 @@ pub enum CodeRequest {
         code: String,
         /// The session's last saved state; `None` for a new session.
         session: Option<Blob>,
+        /// Variables that are set before the program runs, by name.
+        #[serde(default, skip_serializing_if = "no_variables")]
+        variables: Arc<Map<String, Value>>,
     },
     /// Go on with a program that waits for tools.
     Resume {
@@ -27,6 +32,17 @@ pub enum CodeRequest {
         /// were settled.
         results: Vec<CallResult>,
     },
+}
+
+impl CodeRequest {
+    /// Runs a program without setting variables.
+    pub fn start(code: impl Into<String>, session: Option<Blob>) -> Self {
+        Self::Start { code: code.into(), session, variables: Arc::default() }
+    }
+}
+
+pub(crate) fn no_variables(variables: &Map<String, Value>) -> bool {
+    variables.is_empty()
 }
 
 /// The result of a call that a program made.

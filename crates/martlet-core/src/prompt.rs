@@ -231,7 +231,7 @@ fn python_type(schema: &Value) -> String {
 }
 
 /// A JSON value as Python writes it.
-fn python_literal(value: &Value) -> String {
+pub(crate) fn python_literal(value: &Value) -> String {
     match value {
         Value::Null => "None".into(),
         Value::Bool(true) => "True".into(),

@@ -11,12 +11,13 @@ mod children;
 mod code;
 mod reasoning;
 mod tool_calling;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::{AgentSpec, Strategy};
 use crate::code::CodeRequest;
@@ -32,6 +33,7 @@ use crate::step::{RunFailure, RunResult, RunStatus, Step, StepError};
 use code::Coding;
 use reasoning::{Ask, Working};
 use tool_calling::Calling;
+use variables::Variables;
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -45,6 +47,10 @@ pub struct Task {
     pub history: Vec<Message>,
     /// The Python session to go on with ([`RunResult::python`] of the last run).
     pub python: Option<Blob>,
+    /// Values that go with it, by name: variables of the programs of a code agent; for others they are told in the
+    /// message. The texts of files among the parts become variables without being named here.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub variables: Map<String, Value>,
     /// Steps, if not as many as the agent's limit says; at least 1.
     pub max_steps: Option<u32>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
@@ -95,6 +101,9 @@ pub struct Run {
     open: BTreeMap<u32, Open>,
     abandoned: Vec<EffectId>,
     python: Option<Blob>,
+    /// What the Python session is still to be given.
+    #[serde(default, skip_serializing_if = "crate::code::no_variables")]
+    variables: Arc<Map<String, Value>>,
     /// The model repeats itself: the next call is made at a higher temperature.
     repeats: bool,
     /// Replies without an action, one after the other.
@@ -156,15 +165,9 @@ impl Run {
         messages.push(Message::system(agent.system_prompt().clone()));
         messages.extend(task.history);
         let mut parts = vec![Part::text(task.text.clone())];
-        let with_files = task.parts.iter().any(|part| matches!(part, Part::File { .. }));
+        let variables = Variables::of(&agent, task.variables, &task.parts);
         parts.extend(task.parts);
-        if with_files && agent.strategy == Strategy::Code {
-            // Models try to open what has a name.
-            parts.push(Part::text(
-                "The text of the files is above. Programs have no files: write what you need of it into the program, as a \
-                 string.",
-            ));
-        }
+        parts.extend(variables.told(agent.strategy).map(Part::text));
         messages.push(Message::new(Role::User, parts));
         let max_steps = task.max_steps.unwrap_or(agent.limits.max_steps).max(1);
         let mut run = Self {
@@ -180,6 +183,7 @@ impl Run {
             open: BTreeMap::new(),
             abandoned: Vec::new(),
             python: task.python,
+            variables: variables.for_programs(agent.strategy),
             repeats: false,
             idle_replies: 0,
             unformatted: false,

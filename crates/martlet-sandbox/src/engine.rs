@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use martlet_core::code::{CallResult, CodeCall, CodeEnd, CodeError, CodeLimits, CodeValue};
 use martlet_core::message::Blob;
 use martlet_core::tool::{FINAL_ANSWER, ToolSpec};
@@ -24,6 +25,7 @@ use monty_types::{
     OsFunctionCall, OsPolicy, PrintWriter, ProcessTime, ResourceLimits, ResourceTracker,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use self::output::{Printed, Printer};
 use self::snapshot::Kind;
@@ -129,8 +131,14 @@ struct Record {
     state: dialect::State,
 }
 
-/// Runs a program in a saved session, or in a new one.
-pub(crate) fn start(setup: &Setup, code: &str, saved: Option<&[u8]>, host: &mut dyn Host) -> Turn {
+/// Runs a program in a saved session, or in a new one, after `variables` were set in it.
+pub(crate) fn start(
+    setup: &Setup,
+    code: &str,
+    variables: &Map<String, Value>,
+    saved: Option<&[u8]>,
+    host: &mut dyn Host,
+) -> Turn {
     let limit = setup.limits.source_bytes;
     if code.len() > limit {
         let message = format!(
@@ -145,6 +153,14 @@ pub(crate) fn start(setup: &Setup, code: &str, saved: Option<&[u8]>, host: &mut 
         Some(Err(reason)) => return Turn::Refused(reason),
     };
     *repl.tracker_mut() = ResourceTracker::new(resource_limits(&setup.limits));
+    // What was saved stands if the program is not begun, unless it lacks the variables.
+    let unchanged =
+        || saved.filter(|_| variables.is_empty()).map(|bytes| Blob(Bytes::copy_from_slice(bytes)));
+    if let Err(error) = set(&mut repl, variables) {
+        let kind = error.exc_type().to_string();
+        let problem = exceeded(&setup.limits, &error).unwrap_or_else(|| error.summary());
+        return failed_before_start(&kind, format!("the variables of the task cannot be set: {problem}"));
+    }
     // Before anything else parses it: the parser's stack grows with the nesting.
     let nesting = repl.check_source(code).map(|_| ()).map_err(|error| {
         let text = error.message().unwrap_or_default();
@@ -154,17 +170,13 @@ pub(crate) fn start(setup: &Setup, code: &str, saved: Option<&[u8]>, host: &mut 
     {
         Ok(prepared) => prepared,
         Err(error) => {
-            let end = CodeEnd {
-                error: Some(error),
-                session: saved.map(|bytes| Blob(bytes.to_vec().into())),
-                ..CodeEnd::default()
-            };
+            let end = CodeEnd { error: Some(error), session: unchanged(), ..CodeEnd::default() };
             return Turn::Ended(Box::new(end));
         }
     };
     for piece in &prepared.prelude {
         if let Err(error) = repl.feed_run(piece, NamedValues::new(), PrintWriter::Disabled) {
-            let session = saved.map(|bytes| Blob(bytes.to_vec().into()));
+            let session = unchanged();
             let error = match exceeded(&setup.limits, &error) {
                 Some(message) => own_error(&error.exc_type().to_string(), message),
                 None => match hidden_builtins(setup, &mut repl) {
@@ -200,6 +212,17 @@ pub(crate) fn start(setup: &Setup, code: &str, saved: Option<&[u8]>, host: &mut 
     let mut running = Running::new(setup, ledger, Some(prepared), host);
     let step = repl.feed_start(&code, NamedValues::new(), PrintWriter::Callback(&mut running.printer));
     running.drive(step)
+}
+
+fn set(repl: &mut MontyRepl, variables: &Map<String, Value>) -> Result<(), MontyException> {
+    if variables.is_empty() {
+        return Ok(());
+    }
+    let mut values = NamedValues::new();
+    for (name, value) in variables {
+        values.push(name, value::from_json(value));
+    }
+    repl.feed_run("None", values, PrintWriter::Disabled).map(drop)
 }
 
 /// Gives a waiting program results of its calls, and goes on with it if that is enough.
@@ -683,14 +706,14 @@ mod tests {
         repl.feed_run("type = 'pie'\nkept = 5", NamedValues::new(), PrintWriter::Disabled).unwrap();
         let saved = save_session(&repl, dialect::State::default()).unwrap();
         let classes = "class A:\n    pass\nclass B(A):\n    pass\nkept";
-        let end = ended(start(&setup, classes, Some(&saved), &mut Nobody));
+        let end = ended(start(&setup, classes, &Map::new(), Some(&saved), &mut Nobody));
         let error = end.error.unwrap();
         assert_eq!(error.kind, "NameError");
         assert!(error.message.contains("`del type`"), "{}", error.message);
         let saved = end.session.unwrap().0;
-        let end = ended(start(&setup, "del type", Some(&saved), &mut Nobody));
+        let end = ended(start(&setup, "del type", &Map::new(), Some(&saved), &mut Nobody));
         assert_eq!(end.error, None);
-        let end = ended(start(&setup, classes, Some(&end.session.unwrap().0), &mut Nobody));
+        let end = ended(start(&setup, classes, &Map::new(), Some(&end.session.unwrap().0), &mut Nobody));
         assert_eq!(end.error, None);
         assert_eq!(end.value.unwrap().repr, "5");
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use martlet_core::code::{CallResult, CodeEnd, CodeOutcome, CodeRequest};
+use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::engine::snapshot::{self, Kind};
@@ -70,13 +71,13 @@ impl Session for InProcessSession {
     ) -> BoxFuture<'a, Result<CodeOutcome, SandboxError>> {
         Box::pin(async move {
             let mut work = match request {
-                CodeRequest::Start { code, session } => {
+                CodeRequest::Start { code, session, variables } => {
                     self.waiting = None;
                     let session = session.map(|blob| blob.0);
                     if let Some(bytes) = &session {
                         snapshot::check(Kind::Session, bytes).map_err(damaged)?;
                     }
-                    Work::Start { code, session }
+                    Work::Start { code, variables, session }
                 }
                 CodeRequest::Resume { results } => match self.waiting.take() {
                     Some(paused) => Work::Resume { paused, results },
@@ -153,14 +154,16 @@ impl InProcessSession {
 }
 
 enum Work {
-    Start { code: String, session: Option<bytes::Bytes> },
+    Start { code: String, variables: Arc<Map<String, Value>>, session: Option<bytes::Bytes> },
     Resume { paused: Box<Paused>, results: Vec<CallResult> },
 }
 
 impl Work {
     fn run(self, setup: &Setup, host: &mut dyn Host) -> Turn {
         match self {
-            Self::Start { code, session } => engine::start(setup, &code, session.as_deref(), host),
+            Self::Start { code, variables, session } => {
+                engine::start(setup, &code, &variables, session.as_deref(), host)
+            }
             Self::Resume { paused, results } => engine::resume(setup, *paused, results, host),
         }
     }

@@ -17,7 +17,7 @@
 //! # async fn example() -> Result<(), martlet_sandbox::SandboxError> {
 //! let pool = WorkerPool::new(WorkerConfig::new("martlet-sandbox-worker").args(Vec::<String>::new()));
 //! let mut session = pool.open(SessionOptions::new([]));
-//! let start = CodeRequest::Start { code: "6 * 7".into(), session: None };
+//! let start = CodeRequest::start("6 * 7", None);
 //! if let CodeOutcome::Ended(end) = session.perform(start, None).await? {
 //!     assert_eq!(end.value.map(|value| value.repr), Some("42".to_owned()));
 //! }

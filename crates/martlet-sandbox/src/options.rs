@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use martlet_core::code::CodeLimits;
-use martlet_core::tool::ToolSpec;
+use martlet_core::tool::{FINAL_ANSWER, ToolSpec};
 
 use crate::dialect;
 use crate::error::{ErrorKind, SandboxError};
@@ -105,6 +105,21 @@ impl SessionOptions {
         self.imports = imports.into_iter().map(Into::into).collect();
         self.check()?;
         Ok(self)
+    }
+
+    /// Whether programs can be given a variable of that name.
+    ///
+    /// # Errors
+    /// Says what is wrong with the name: Python cannot read it, or a tool or a built-in function has it.
+    pub fn check_variable(&self, name: &str) -> Result<(), String> {
+        martlet_core::name::check(name)?;
+        if name == FINAL_ANSWER || self.tools.iter().any(|tool| tool.name == name) {
+            return Err("a tool has this name; choose another".into());
+        }
+        if BUILT_IN.contains(&name) {
+            return Err("a built-in function of Python has this name; choose another".into());
+        }
+        Ok(())
     }
 
     /// Whether every module in [`imports`](Self::imports) exists here, and programs can call every tool.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use martlet_core::code::{CallResult, CodeEnd, CodeOutcome, CodeRequest};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use self::session::PoolSession;
@@ -48,7 +49,7 @@ impl WorkerPool {
     /// # Errors
     /// Says why they cannot, and what to do.
     pub async fn check(&self) -> Result<(), SandboxError> {
-        let request = CodeRequest::Start { code: "0".into(), session: None };
+        let request = CodeRequest::start("0", None);
         match self.open(SessionOptions::new([])).perform(request, None).await? {
             CodeOutcome::Ended(CodeEnd { error: None, .. }) => Ok(()),
             other => Err(SandboxError::new(
@@ -194,6 +195,7 @@ struct Job {
 enum Work {
     Start {
         code: String,
+        variables: Arc<Map<String, Value>>,
         session: Option<Bytes>,
     },
     Resume {

@@ -4,16 +4,18 @@
 //! already. Lengths are 32 bits, little-endian.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use martlet_core::code::{CallResult, CodeEnd};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::engine::{Setup, Wait};
 
 /// Bumped when messages change their meaning; pool and worker have to agree.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 /// The bytes of one frame: above what a saved session may have.
 const MAX_FRAME: usize = 64 << 20;
 const READ_BYTES: usize = 64 << 10;
@@ -24,8 +26,8 @@ const READ_BYTES: usize = 64 << 10;
 pub(crate) enum ToWorker {
     /// What the programs from now on may use.
     Setup { setup: Setup },
-    /// Run a program; the attachment is the saved session, if there is one.
-    Start { code: String, saved: bool },
+    /// Run a program after the variables were set; the attachment is the saved session, if there is one.
+    Start { code: String, variables: Arc<Map<String, Value>>, saved: bool },
     /// Go on with the program that waits in this worker.
     Resume { results: Vec<CallResult> },
     /// Restore the waiting program in the attachment, and go on with it.

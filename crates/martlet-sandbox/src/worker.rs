@@ -71,10 +71,10 @@ impl<R: Read, W: Write> Worker<R, W> {
                 ToWorker::Setup { setup } => self.setup = Some(setup),
                 ToWorker::Forget => self.waiting = None,
                 ToWorker::Save => self.save()?,
-                ToWorker::Start { code, saved } => {
+                ToWorker::Start { code, variables, saved } => {
                     self.waiting = None;
                     self.run(|setup, host| {
-                        engine::start(setup, &code, saved.then_some(&attachment[..]), host)
+                        engine::start(setup, &code, &variables, saved.then_some(&attachment[..]), host)
                     })?;
                 }
                 ToWorker::Resume { results } => match self.waiting.take() {

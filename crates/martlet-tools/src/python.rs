@@ -90,7 +90,7 @@ impl Tool for PythonTool {
         Box::pin(async move {
             let code: String = ArgumentReader::new(arguments).required("code")?;
             let mut session = self.sandbox.open(self.options.clone());
-            let outcome = session.perform(CodeRequest::Start { code, session: None }, None).await?;
+            let outcome = session.perform(CodeRequest::start(code, None), None).await?;
             match outcome {
                 CodeOutcome::Ended(end) => report(end),
                 CodeOutcome::Lost { reason } => Err(ToolError::new(format!(

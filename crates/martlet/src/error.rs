@@ -44,6 +44,14 @@ pub enum RunError {
     /// The machine could not perform an effect at all.
     #[error("the run could not go on: {0}")]
     Host(#[source] HostFailure),
+    /// A variable of the task has a name that programs cannot use.
+    #[error("the variable `{name}` cannot be given to programs: {problem}")]
+    Variable {
+        /// The name.
+        name: String,
+        /// What to do about it.
+        problem: String,
+    },
     /// [`RunRequest::blocking`](crate::RunRequest::blocking) was called from async code.
     #[error("`blocking` was called from async code, where it would stop the thread: use `.await` there")]
     BlockingInAsync,
@@ -68,6 +76,9 @@ impl std::fmt::Debug for RunError {
             Self::Journal(error) => f.debug_tuple("Journal").field(error).finish(),
             Self::Resume(problem) => f.debug_tuple("Resume").field(problem).finish(),
             Self::Host(failure) => f.debug_tuple("Host").field(failure).finish(),
+            Self::Variable { name, problem } => {
+                f.debug_struct("Variable").field("name", name).field("problem", problem).finish()
+            }
             Self::BlockingInAsync => f.write_str("BlockingInAsync"),
             Self::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
             Self::DriverGone => f.write_str("DriverGone"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use martlet_core::run::StopReason;
 use martlet_core::{Blob, Message, Part, RunId, RunResult, RunStatus, Task};
+use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::blocking::block_on;
@@ -58,6 +59,16 @@ impl RunRequest {
     /// Adds an image or a file to the task.
     pub fn part(self, part: Part) -> Self {
         self.task(|task| task.parts.push(part))
+    }
+
+    /// Adds a value to the task: a variable in the programs of a code agent, which the model is told of; for other agents
+    /// it is written out in the message. Values may be large: programs are given them as they are.
+    ///
+    /// The name is one that Python can read and that no tool has.
+    pub fn variable(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.task(|task| {
+            task.variables.insert(name.into(), value.into());
+        })
     }
 
     /// What was said before: [`RunResult::conversation`] of an earlier run.
@@ -113,6 +124,12 @@ impl RunRequest {
             task.started_ms = now_ms();
         }
         let host = self.agent.parts();
+        if let (What::Fresh { task, .. }, Some(python)) = (&what, &host.python) {
+            for name in task.variables.keys() {
+                let check = python.options.check_variable(name);
+                check.map_err(|problem| RunError::Variable { name: name.clone(), problem })?;
+            }
+        }
         let scope = Scope::first(&**host, bus, self.user, what.is_resumed());
         let run = drive(&**host, &scope, what, self.timeout, stop).await?;
         let result = run.into_result().ok_or(RunError::DriverGone)?;

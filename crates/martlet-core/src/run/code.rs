@@ -76,8 +76,12 @@ impl Run {
             delivered: Vec::new(),
             restarts: 0,
         });
-        let request = CodeRequest::Start { code: code.to_string(), session: self.python.clone() };
-        self.ask_for(Pending::Code { request });
+        self.run_program(code.to_string());
+    }
+
+    fn run_program(&mut self, code: String) {
+        let (session, variables) = (self.python.clone(), self.variables.clone());
+        self.ask_for(Pending::Code { request: CodeRequest::Start { code, session, variables } });
     }
 
     pub(super) fn code_returned(&mut self, result: Result<CodeOutcome, HostFailure>) {
@@ -176,8 +180,8 @@ impl Run {
         coding.restarts += 1;
         coding.awaiting = None;
         coding.delivered.clear();
-        let request = CodeRequest::Start { code: coding.code.to_string(), session: self.python.clone() };
-        self.ask_for(Pending::Code { request });
+        let code = coding.code.to_string();
+        self.run_program(code);
     }
 
     fn sandbox_fault(&mut self, message: String) {
@@ -190,6 +194,7 @@ impl Run {
         self.abandon_open();
         if session.is_some() {
             self.python = session;
+            self.variables = Arc::default();
         }
         let limit = self.agent.limits.observation_chars;
         self.emit(EventKind::CodeEnded {

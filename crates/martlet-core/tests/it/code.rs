@@ -21,7 +21,7 @@ fn a_program_prints_and_the_next_one_answers() {
     let mut run = start(settings(Strategy::Code));
     says(&mut run, "Thought: look.\n```python\nprint(lookup('a'))\n```");
     let (id, effect) = only_effect(&mut run);
-    assert_eq!(request(effect), CodeRequest::Start { code: "print(lookup('a'))".into(), session: None });
+    assert_eq!(request(effect), CodeRequest::start("print(lookup('a'))", None));
     code(&mut run, &id, CodeOutcome::Waiting { calls: vec![call(0, "a")], awaiting: vec![0] });
     let (tool, effect) = only_effect(&mut run);
     assert!(matches!(effect, Effect::Tool { ref name, .. } if name == "lookup"), "{effect:?}");
@@ -83,7 +83,7 @@ fn a_lost_session_is_rebuilt_and_no_tool_is_called_twice() {
     let (id, _) = only_effect(&mut run);
     code(&mut run, &id, CodeOutcome::Lost { reason: "worker died".into() });
     let (id, effect) = only_effect(&mut run);
-    assert_eq!(request(effect), CodeRequest::Start { code: "x".into(), session: None });
+    assert_eq!(request(effect), CodeRequest::start("x", None));
     code(&mut run, &id, CodeOutcome::Waiting { calls: vec![call(0, "a")], awaiting: vec![0] });
     let (_, effect) = only_effect(&mut run);
     assert!(matches!(request(effect), CodeRequest::Resume { results } if results[0].result == Ok(json!(1))));
@@ -263,16 +263,6 @@ fn a_token_limit_ends_the_run_between_steps() {
     let value = Some(CodeValue { json: json!(1), repr: "1".into() });
     code(&mut run, &id, CodeOutcome::Ended(CodeEnd { value, ..CodeEnd::default() }));
     assert_eq!(run.status(), Status::Finished(RunStatus::TokenLimit));
-}
-
-#[test]
-fn files_that_come_with_a_task_are_said_to_be_in_the_message() {
-    let agent = std::sync::Arc::new(martlet_core::AgentSpec::new(settings(Strategy::Code)).unwrap());
-    let mut task = martlet_core::Task::new("Sum it.");
-    task.parts.push(martlet_core::Part::file("a.csv", "text/csv", "1,2"));
-    let mut run = martlet_core::Run::start(martlet_core::RunId::new("r").unwrap(), agent, task);
-    let asked = says(&mut run, "x");
-    assert!(asked.messages[1].joined_text().contains("Programs have no files"), "{asked:?}");
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod properties;
 mod reasoning;
 mod support;
 mod tool_calling;
+mod variables;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use martlet_core::code::{CallResult, CodeEnd, CodeOutcome, CodeRequest};
 use martlet_core::tool::ToolSpec;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::process::Death;
@@ -74,6 +75,7 @@ impl PoolSession {
     async fn start(
         &mut self,
         code: String,
+        variables: Arc<Map<String, Value>>,
         session: Option<bytes::Bytes>,
         output: Output<'_>,
     ) -> Result<CodeOutcome, SandboxError> {
@@ -82,7 +84,7 @@ impl PoolSession {
             snapshot::check(Kind::Session, bytes).map_err(damaged)?;
         }
         let mut program = self.new_program();
-        let what = self.run(&mut program, Work::Start { code, session }, output).await?;
+        let what = self.run(&mut program, Work::Start { code, variables, session }, output).await?;
         self.settle(program, what, output).await
     }
 
@@ -211,8 +213,8 @@ impl Session for PoolSession {
     ) -> BoxFuture<'a, Result<CodeOutcome, SandboxError>> {
         Box::pin(async move {
             match request {
-                CodeRequest::Start { code, session } => {
-                    self.start(code, session.map(|blob| blob.0), output).await
+                CodeRequest::Start { code, session, variables } => {
+                    self.start(code, variables, session.map(|blob| blob.0), output).await
                 }
                 CodeRequest::Resume { results } => self.resume(results, output).await,
             }

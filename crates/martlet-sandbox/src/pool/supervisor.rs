@@ -344,9 +344,9 @@ fn garbled() -> Silence {
 
 fn send(process: &mut Process, work: Work) -> std::io::Result<()> {
     match work {
-        Work::Start { code, session } => {
+        Work::Start { code, variables, session } => {
             let saved = session.is_some();
-            process.send(&ToWorker::Start { code, saved }, &session.unwrap_or_default())
+            process.send(&ToWorker::Start { code, variables, saved }, &session.unwrap_or_default())
         }
         Work::Resume { results, saved: None } => process.send(&ToWorker::Resume { results }, &[]),
         Work::Resume { results, saved: Some(program) } => {
@@ -369,7 +369,7 @@ mod tests {
     fn job(program: u64) -> (Job, mpsc::Receiver<Event>) {
         let (events, arriving) = mpsc::channel(1);
         let setup = Setup { tools: [].into(), limits: CodeLimits::default(), imports: Vec::new() };
-        let work = Work::Start { code: "0".into(), session: None };
+        let work = Work::Start { code: "0".into(), variables: Arc::default(), session: None };
         let control = Arc::new(Control::default());
         (Job { program, setup: Arc::new(setup), work, budget: Duration::ZERO, events, control }, arriving)
     }

@@ -9,4 +9,5 @@ mod sessions;
 mod snapshots;
 mod support;
 mod tools;
+mod variables;
 mod workers;

@@ -77,7 +77,7 @@ async fn output_comes_while_the_program_runs() {
         let printed = Printed::default();
         let add = |text: &str| printed.add(text);
         let code = "print('first')\nsearch('a')\nprint('second')";
-        let request = CodeRequest::Start { code: code.into(), session: None };
+        let request = CodeRequest::start(code, None);
         let outcome = session.perform(request, Some(&add)).await.unwrap();
         waiting(outcome);
         assert_eq!(printed.text(), "first\n", "{place}");

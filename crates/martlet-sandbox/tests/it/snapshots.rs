@@ -32,7 +32,7 @@ async fn damaged_and_foreign_bytes_are_refused() {
         flipped[middle] ^= 1;
         let cut = saved[..saved.len() - 1].to_vec();
         for bytes in [flipped, cut, b"PK\x03\x04 something else".to_vec(), Vec::new()] {
-            let request = CodeRequest::Start { code: "x".into(), session: Some(Blob(bytes.into())) };
+            let request = CodeRequest::start("x", Some(Blob(bytes.into())));
             let error = session.perform(request, None).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Snapshot, "{place}");
             assert!(error.to_string().contains("start the run again"), "{place}: {error}");

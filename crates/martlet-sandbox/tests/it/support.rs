@@ -42,7 +42,7 @@ pub(crate) fn limits(change: impl FnOnce(&mut CodeLimits)) -> SessionOptions {
 }
 
 pub(crate) async fn start_with(session: &mut dyn Session, code: &str, saved: Option<Blob>) -> CodeOutcome {
-    let request = CodeRequest::Start { code: code.into(), session: saved };
+    let request = CodeRequest::start(code, saved);
     session.perform(request, None).await.unwrap_or_else(|error| panic!("{code}: {error}"))
 }
 

@@ -73,10 +73,7 @@ async fn dropping_the_future_kills_the_worker_within_a_second() {
     let first = run(&mut *session, "x = 1", None).await;
     let printed = Printed::default();
     let add = |text: &str| printed.add(text);
-    let request = CodeRequest::Start {
-        code: "print('looping')\nwhile True: pass".into(),
-        session: first.session.clone(),
-    };
+    let request = CodeRequest::start("print('looping')\nwhile True: pass", first.session.clone());
     {
         let running = session.perform(request, Some(&add));
         let seen = until("the loop has begun", || printed.text().contains("looping"));
@@ -103,7 +100,7 @@ async fn dropping_a_queued_program_spares_the_one_that_runs() {
     let mut queued = pool.open(options());
     let working = run(&mut *busy, "n = 0\nwhile n < 2000000: n += 1\nn", None);
     let dropped = async {
-        let request = CodeRequest::Start { code: "1".into(), session: None };
+        let request = CodeRequest::start("1", None);
         let _ = tokio::time::timeout(Duration::from_millis(50), queued.perform(request, None)).await;
     };
     let (end, ()) = tokio::join!(working, dropped);
@@ -265,7 +262,7 @@ async fn a_slow_reader_is_shown_all_that_a_program_printed() {
     };
     // As much as the pipe and the channel hold: the program itself never waits for the reader.
     let code = "for n in range(25): print('x' * 5000)\n'done'";
-    let request = CodeRequest::Start { code: code.into(), session: None };
+    let request = CodeRequest::start(code, None);
     let end = ended(session.perform(request, Some(&slowly)).await.unwrap());
     assert_eq!(value(&end), json!("done"));
     assert_eq!(seen.text().len(), 25 * 5_001);

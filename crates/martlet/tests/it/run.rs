@@ -255,3 +255,32 @@ fn effects_are_named_by_their_place() {
     assert!(matches!(effect, Effect::Model { .. }));
     assert_eq!(id.to_string(), "r1/1/0");
 }
+
+#[tokio::test]
+async fn values_and_files_of_a_task_are_variables_of_its_programs() {
+    let model = Arc::new(ScriptedModel::new([
+        "```python\nlines = sales_csv.split('\\n')\nprint(len(lines))\n```",
+        "```python\nfinal_answer([lines[-1], limits['most'], len(text)])\n```",
+    ]));
+    let agent = Agent::code(model.clone()).build().unwrap();
+    let result = agent
+        .run("What is in the last line?")
+        .part(martlet::Part::file("sales.csv", "text/csv", "a\nb\nc"))
+        .variable("limits", json!({"most": 7}))
+        .variable("text", "x".repeat(100_000))
+        .await
+        .unwrap();
+    assert_eq!(result.output, json!(["c", 7, 100_000]));
+    let told = model.requests()[0].messages[1].joined_text();
+    assert!(told.contains("- sales_csv: the text of the file sales.csv, 5 characters"), "{told}");
+    assert!(told.len() < 1_000, "a long value is only begun: {}", told.len());
+}
+
+#[tokio::test]
+async fn a_variable_that_programs_could_not_use_is_refused_before_the_run_begins() {
+    let agent = Agent::code(ScriptedModel::new(["x"])).tool(echo).build().unwrap();
+    for name in ["echo", "print", "no name"] {
+        let refused = agent.run("Go.").variable(name, 1).await;
+        assert!(matches!(refused, Err(RunError::Variable { .. })), "{name}: {refused:?}");
+    }
+}

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | completed | no condition, or one that holds | taken |
 //! | completed | condition does not hold, or an earlier case was taken | not chosen |
-//! | completed | condition cannot be evaluated | broken: the node that it leads to fails |
+//! | completed | condition cannot be evaluated, or that of an earlier case could not | broken: the node that it leads to fails |
 //! | failed (`on_error = fail`) | any | failed |
 //! | failed (`on_error = skip`) | any | not chosen, the error being the cause |
 //! | failed (`on_error = continue`) | as completed with `null` | as completed |

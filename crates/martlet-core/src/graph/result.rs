@@ -18,9 +18,9 @@ use crate::model::Usage;
 pub enum GraphStatus {
     /// Every node completed or was not chosen.
     Success,
-    /// Something failed that the graph could do without, or was skipped because of an error.
+    /// Something failed that the graph could do without.
     Partial,
-    /// A node failed that something depends on.
+    /// A failure kept an end of the graph, a node that nothing follows, from completing.
     Failed,
     /// Its time was up.
     TimedOut,

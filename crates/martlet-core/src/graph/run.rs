@@ -64,7 +64,7 @@ pub struct GraphRun {
     /// Edges whose state is known and whose targets were not told yet.
     #[serde(skip)]
     told: VecDeque<(u32, EdgeState)>,
-    /// The first failure that something depends on.
+    /// The first failure that keeps an end of the graph, a node that nothing follows, from completing.
     failure: Option<(NodeIndex, NodeFailure)>,
     /// Something failed that the graph could do without.
     partial: bool,
@@ -88,6 +88,8 @@ struct NodeRun {
     /// When its join was complete, in milliseconds since 1970-01-01 UTC.
     ready_ms: u64,
     timing: Timing,
+    /// When it ended or was skipped, in microseconds since 1970-01-01 UTC.
+    settled_us: u64,
     usage: Usage,
     /// Its work, from the moment when its join was complete.
     work: Option<Box<Work>>,
@@ -223,7 +225,7 @@ impl GraphRun {
 
     /// Ends the run, because all is done, because of a failure, or because of `stopped`.
     fn finish(&mut self, stopped: Option<GraphStatus>) {
-        let origin = self.failure.as_ref().map(|(node, _)| *node);
+        let origin = self.failure.as_ref().map(|(node, _)| *node).filter(|_| stopped.is_none());
         for node in 0..self.nodes.len() {
             let Ok(node) = NodeIndex::try_from(node) else { break };
             if self.unsettled == 0 {
@@ -321,11 +323,12 @@ impl GraphRun {
 
     /// The node will not run.
     fn skipped(&mut self, node: NodeIndex, cause: SkipCause) {
+        // Whatever else is skipped may yet be made up for by another branch.
         if cause.kind == SkipKind::Failed
+            && self.spec.outgoing(node).is_empty()
             && let Some(origin) = self.spec.place(&cause.origin)
             && let Some(failure) = self.nodes.get(origin as usize).and_then(|run| run.error.clone())
         {
-            // Somebody depends on what failed.
             self.failure.get_or_insert((origin, failure));
         }
         self.partial |= cause.kind.is_error();
@@ -342,8 +345,13 @@ impl GraphRun {
     fn cancel(&mut self, node: NodeIndex, cause: SkipCause) {
         let ran = self.status_of(node) == NodeStatus::Running;
         self.abandon(node);
+        let now = self.now();
         if let Some(run) = self.node_mut(node) {
             run.cause = Some(cause);
+            if ran {
+                // What is stopped has no outcome that says how long it took.
+                run.timing = run.timing.spanning(&now);
+            }
         }
         self.settled(node, if ran { NodeStatus::Cancelled } else { NodeStatus::Skipped });
     }
@@ -351,11 +359,14 @@ impl GraphRun {
     fn settled(&mut self, node: NodeIndex, status: NodeStatus) {
         let name = self.spec.name(node);
         let result = self.result_of(node).map(|value| cut_middle(&display_value(value), SHOWN).into_owned());
+        let settled_us = self.timing.started_ms.saturating_mul(1_000).saturating_add(self.timing.elapsed_us);
         let Some(run) = self.node_mut(node) else { return };
         run.status = status;
+        run.settled_us = settled_us;
         run.work = None;
         let (error, cause) = (run.error.as_ref().map(ToString::to_string), run.cause.clone());
-        let cause = if status == NodeStatus::Completed { None } else { cause };
+        // An edge may have brought one before the node was found to start, or to fail.
+        let cause = cause.filter(|_| matches!(status, NodeStatus::Skipped | NodeStatus::Cancelled));
         run.cause.clone_from(&cause);
         let (usage, timing) = (run.usage, run.timing);
         self.unsettled = self.unsettled.saturating_sub(1);
@@ -431,6 +442,11 @@ impl GraphRun {
                 self.abandoned.push(self.effect_id(key));
             }
         }
+    }
+
+    /// This moment, as far as outcomes tell.
+    fn now(&self) -> Timing {
+        Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 }
     }
 
     fn effect_id(&self, key: u64) -> EffectId {

@@ -64,7 +64,8 @@ pub struct GraphLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
-    /// They are cancelled, and the graph ends; unless everything that waits for the node can do without it.
+    /// They are cancelled, and the graph ends, as soon as the failure keeps an end of the graph, a node that nothing
+    /// follows, from completing. A failure that a join can do without ends nothing.
     #[default]
     FailFast,
     /// They are finished.

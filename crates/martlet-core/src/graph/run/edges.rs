@@ -1,5 +1,7 @@
 //! Edges: what their conditions say, and what follows for the nodes that they lead to.
 
+use std::collections::HashMap;
+
 use crate::effect::{ConditionOf, Effect};
 use crate::graph::build::NodeIndex;
 use crate::graph::result::{NodeStatus, SkipCause, SkipKind};
@@ -173,15 +175,19 @@ impl GraphRun {
             EdgeState::NotChosen(cause) => {
                 if join == Join::All {
                     at_once = Some(cause);
-                } else {
-                    run.cause.get_or_insert(cause);
+                } else if run
+                    .cause
+                    .as_ref()
+                    .is_none_or(|known| cause.kind.is_error() && !known.kind.is_error())
+                {
+                    // An error is more telling than a choice.
+                    run.cause = Some(cause);
                 }
             }
             EdgeState::Failed(cause) => {
                 if matches!(join, Join::All | Join::AllTaken) {
                     at_once = Some(cause);
                 } else if run.cause.as_ref().is_none_or(|known| known.kind != SkipKind::Failed) {
-                    // An error is more telling than a choice.
                     run.cause = Some(cause);
                 }
             }
@@ -220,27 +226,14 @@ impl GraphRun {
     fn cancel_losers(&mut self, winner: NodeIndex) {
         let spec = self.spec.clone();
         let name = spec.name(winner);
+        // Of the edges that leave a node, those that lead to the winner or to what is cancelled for it.
+        let mut needless: HashMap<NodeIndex, usize> = HashMap::new();
         let mut below = vec![winner];
         while let Some(node) = below.pop() {
-            for edge in spec.incoming(node) {
-                let Some((from, _)) = spec.ends(*edge) else { continue };
-                let is_lost = |run: &Self, to: NodeIndex| {
-                    to == winner
-                        || run.nodes.get(to as usize).is_some_and(|run| {
-                            run.cause.as_ref().is_some_and(|cause| {
-                                run.status.is_settled()
-                                    && cause.kind == SkipKind::Lost
-                                    && cause.origin == name
-                            })
-                        })
-                };
-                let needless = !self.status_of(from).is_settled()
-                    && spec
-                        .outgoing(from)
-                        .iter()
-                        .filter_map(|edge| spec.ends(*edge))
-                        .all(|(_, to)| is_lost(self, to));
-                if needless {
+            for (from, _) in spec.incoming(node).iter().filter_map(|edge| spec.ends(*edge)) {
+                let count = needless.entry(from).or_default();
+                *count += 1;
+                if *count == spec.outgoing(from).len() && !self.status_of(from).is_settled() {
                     let cause = SkipCause { kind: SkipKind::Lost, origin: name.clone(), from: name.clone() };
                     self.cancel(from, cause);
                     below.push(from);

@@ -1,11 +1,12 @@
 //! The result of a graph's run: what became of each node, and which of them took the time.
 
+use std::cmp::Reverse;
+
 use serde_json::{Map, Value};
 
 use super::GraphRun;
-use crate::effect::Timing;
 use crate::graph::build::NodeIndex;
-use crate::graph::result::{GraphResult, GraphStatus, NodeReport, NodeStatus};
+use crate::graph::result::{GraphResult, GraphStatus, NodeReport, NodeStatus, SkipKind};
 use crate::graph::spec::Name;
 
 impl GraphRun {
@@ -29,33 +30,39 @@ impl GraphRun {
         })
     }
 
-    /// The chain of nodes that took the time: from the one that ended last back, each time to the one above that ended
-    /// last.
+    /// The chain of nodes that took the time: from the one that ended last back, each time to the one above that was
+    /// settled last. It goes through nodes that were skipped, for their successors may have waited for that; they are
+    /// not part of it.
     fn critical_path(&self) -> Vec<NodeIndex> {
-        let ran = |node: &NodeIndex| self.ended_us(*node).is_some();
+        let run = |node: NodeIndex| self.nodes.get(node as usize);
+        let settled_us = |node: NodeIndex| run(node).map_or(0, |run| run.settled_us);
+        let ran = |node: &NodeIndex| run(*node).is_some_and(|run| run.attempts > 0);
+        // Of those that were settled at the same moment, one that was stopped was not what the others waited for.
         let latest = |nodes: &mut dyn Iterator<Item = NodeIndex>| {
-            nodes.filter(ran).max_by_key(|node| (self.ended_us(*node), std::cmp::Reverse(*node)))
+            nodes.max_by_key(|node| {
+                let stopped = run(*node)
+                    .and_then(|run| run.cause.as_ref())
+                    .is_some_and(|cause| matches!(cause.kind, SkipKind::Lost | SkipKind::Ended));
+                (settled_us(*node), !stopped, Reverse(*node))
+            })
         };
         let mut path: Vec<NodeIndex> = Vec::new();
-        let mut next = latest(&mut (0..).take(self.spec.len()));
+        let mut next = latest(&mut (0..).take(self.spec.len()).filter(ran));
         while let Some(node) = next {
-            path.push(node);
-            let started = self.nodes.get(node as usize).map(|run| run.timing.started_ms).unwrap_or_default();
+            let began_us = if ran(&node) {
+                path.push(node);
+                run(node).map_or(0, |run| run.ready_ms.saturating_mul(1_000).saturating_add(999))
+            } else {
+                settled_us(node)
+            };
             next = latest(&mut self.spec.incoming(node).iter().filter_map(|edge| {
                 let (from, _) = self.spec.ends(*edge)?;
                 // With joins that do not wait for all, some end after the node has begun.
-                (self.ended_us(from)? / 1_000 <= started).then_some(from)
+                (self.status_of(from).is_settled() && settled_us(from) <= began_us).then_some(from)
             }));
         }
         path.reverse();
         path
-    }
-
-    /// When a node that ran ended, in microseconds since 1970-01-01 UTC.
-    fn ended_us(&self, node: NodeIndex) -> Option<u64> {
-        let run = self.nodes.get(node as usize)?;
-        let ran = run.status != NodeStatus::Skipped && run.timing != Timing::default();
-        ran.then(|| run.timing.started_ms.saturating_mul(1_000).saturating_add(run.timing.elapsed_us))
     }
 }
 

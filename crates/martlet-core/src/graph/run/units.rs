@@ -44,10 +44,19 @@ struct Copies {
     /// The next copy that was not begun.
     next: u32,
     done: u32,
-    /// The results in their order; none where a copy is left out.
-    results: Vec<Option<Value>>,
+    /// The results in their order.
+    results: Vec<CopyResult>,
     order: ForEachOrder,
     attempts: BTreeMap<u32, u32>,
+}
+
+/// What a copy gave. This is no `Option`: in JSON a result of `null` would be read back as none.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+enum CopyResult {
+    /// Nothing: it is not done, or it is left out.
+    #[default]
+    Nothing,
+    Value(Value),
 }
 
 impl Work {
@@ -101,10 +110,14 @@ impl GraphRun {
     pub(super) fn start_work(&mut self, node: NodeIndex, copy: Option<u32>) {
         let spec = self.spec.clone();
         let name = spec.name(node);
+        let now = self.now();
         let (Some(settings), Some(run)) = (spec.node(node), self.nodes.get_mut(node as usize)) else {
             return;
         };
         let Some(work) = run.work.as_deref_mut() else { return };
+        if run.status == NodeStatus::Queued {
+            run.timing = now;
+        }
         run.status = NodeStatus::Running;
         work.running += 1;
         let approved = work.approved.contains(&copy);
@@ -301,7 +314,7 @@ impl GraphRun {
         self.release(node);
         match (result, copy) {
             (Err(failure), _) => self.work_failed(node, copy, failure),
-            (Ok(value), Some(copy)) => self.copy_done(node, copy, Some(value)),
+            (Ok(value), Some(copy)) => self.copy_done(node, copy, CopyResult::Value(value)),
             (Ok(value), None) if self.spec.node(node).is_some_and(|spec| spec.repeat.is_some()) => {
                 self.time_done(node, value);
             }
@@ -339,8 +352,8 @@ impl GraphRun {
         let failure = NodeFailure { message: format!("item {copy}: {}", failure.message), ..failure };
         let value = match settings.on_error {
             OnError::Fail => return self.failed(node, failure),
-            OnError::Skip => None,
-            OnError::Continue => Some(Value::Null),
+            OnError::Skip => CopyResult::Nothing,
+            OnError::Continue => CopyResult::Value(Value::Null),
         };
         self.partial = true;
         if let Some(run) = self.node_mut(node) {
@@ -350,7 +363,7 @@ impl GraphRun {
     }
 
     /// A copy is done, with a result or without.
-    fn copy_done(&mut self, node: NodeIndex, copy: u32, value: Option<Value>) {
+    fn copy_done(&mut self, node: NodeIndex, copy: u32, value: CopyResult) {
         let Some(work) = self.node_mut(node).and_then(|run| run.work.as_deref_mut()) else { return };
         let Some(copies) = &mut work.copies else { return };
         copies.done += 1;
@@ -366,9 +379,13 @@ impl GraphRun {
         let of = u32::try_from(copies.items.len()).unwrap_or(u32::MAX);
         let (done, next) = (copies.done, copies.next);
         if done == of {
-            let results = std::mem::take(&mut copies.results);
+            let results = std::mem::take(&mut copies.results).into_iter().filter_map(|result| match result {
+                CopyResult::Nothing => None,
+                CopyResult::Value(value) => Some(value),
+            });
+            let result = Value::Array(results.collect());
             self.emit(EventKind::NodeProgressed { node: self.spec.name(node), done, of });
-            return self.completed(node, Value::Array(results.into_iter().flatten().collect()), false);
+            return self.completed(node, result, false);
         }
         if next < of {
             copies.next += 1;
@@ -458,7 +475,7 @@ fn copies(for_each: &ForEach, state: &State) -> Result<Copies, NodeFailure> {
     };
     let window = u32::try_from(for_each.max_parallel.clamp(1, items.len().max(1))).unwrap_or(u32::MAX);
     let results = match for_each.order {
-        ForEachOrder::Items => vec![None; items.len()],
+        ForEachOrder::Items => vec![CopyResult::Nothing; items.len()],
         ForEachOrder::Finished => Vec::with_capacity(items.len()),
     };
     Ok(Copies {

@@ -5,11 +5,13 @@
 mod code;
 mod graph_build;
 mod graph_pictures;
+mod graph_properties;
 mod graph_values;
 mod managed;
 mod prompts;
 mod properties;
 mod reasoning;
+mod simulate;
 mod support;
 mod tool_calling;
 mod variables;

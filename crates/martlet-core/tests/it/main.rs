@@ -6,6 +6,7 @@ mod code;
 mod graph_build;
 mod graph_pictures;
 mod graph_properties;
+mod graph_run;
 mod graph_values;
 mod managed;
 mod prompts;

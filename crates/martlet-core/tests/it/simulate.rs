@@ -46,12 +46,15 @@ struct Performing {
     settlement: Settlement,
 }
 
+/// How many milliseconds an effect takes, and what comes of it.
+type World<'a> = dyn FnMut(&Effect) -> (u64, Outcome) + 'a;
+
 /// A run of a graph in virtual time.
 pub(crate) struct Simulation<'a> {
     pub(crate) run: GraphRun,
     pub(crate) now: u64,
     pub(crate) trace: Vec<Happening>,
-    world: Box<dyn FnMut(&Effect) -> (u64, Outcome) + 'a>,
+    world: Box<World<'a>>,
     tape: Vec<u8>,
     drawn: usize,
     performing: Vec<Performing>,

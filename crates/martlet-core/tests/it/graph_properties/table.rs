@@ -308,10 +308,8 @@ impl<'a> Table<'a> {
                 && targets.peek().is_some()
                 && targets.all(|target| target == winner || lost[target]);
         }
-        for node in 0..winner {
-            if lost[node] {
-                self.cancel(node, (SkipKind::Lost, winner));
-            }
+        for (node, _) in lost.iter().enumerate().filter(|(_, lost)| **lost) {
+            self.cancel(node, (SkipKind::Lost, winner));
         }
     }
 

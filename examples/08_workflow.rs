@@ -21,7 +21,8 @@ fn scripted() -> ScriptedModel {
             .into_iter()
             .find(|task| said.contains(task))
             .map_or_else(|| "?".to_owned(), |task| format!("[{task}: done]"));
-        ScriptedReply::tool_call("final_answer", json!({ "answer": answer })).delay(Duration::from_millis(200))
+        ScriptedReply::tool_call("final_answer", json!({ "answer": answer }))
+            .delay(Duration::from_millis(200))
     })
 }
 
@@ -39,11 +40,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(Node::new(agent).prompt(task))
     };
     let report = Graph::new("report")
-        .node("ingest", agent("Clean up this list, one line for each region, and change no number: {{ data }}")?)
+        .node(
+            "ingest",
+            agent("Clean up this list, one line for each region, and change no number: {{ data }}")?,
+        )
         .node("stats", agent("Sum up the units of each region:\n{{ ingest }}")?)
         .node("patterns", agent("What pattern over the months do you see?\n{{ ingest }}")?)
         .node("analysis", agent("Explain in a sentence which region needs attention:\n{{ ingest }}")?)
-        .node("report", agent("Write a report of two sentences from: {{ stats }} {{ patterns }} {{ analysis }}")?)
+        .node(
+            "report",
+            agent("Write a report of two sentences from: {{ stats }} {{ patterns }} {{ analysis }}")?,
+        )
         .edge("ingest", "stats")
         .edge("ingest", "patterns")
         .edge("ingest", "analysis")

@@ -512,8 +512,13 @@ fn timed(what: &str, settings: GraphSettings) -> GraphSpec {
     let start = Instant::now();
     let graph = GraphSpec::new(settings).unwrap();
     let took = start.elapsed();
-    println!("{what}: {} nodes, {} edges in {took:.0?}", graph.len(), graph.edges.len());
-    assert!(took < Duration::from_secs(5), "{what} took {took:?}");
+    // Generous, as the machine may be busy: what is quadratic takes minutes.
+    assert!(
+        took < Duration::from_secs(30),
+        "{what} of {} nodes and {} edges took {took:?}",
+        graph.len(),
+        graph.edges.len()
+    );
     graph
 }
 

@@ -251,15 +251,12 @@ async fn copies_of_a_node_keep_to_their_window() {
 
 #[tokio::test]
 async fn a_panic_is_the_failure_of_its_node_and_no_more() {
-    #[expect(clippy::panic, reason = "it is about panics")]
     fn early(_: Input) -> std::future::Ready<Value> {
         panic!("before there is a future")
     }
-    #[expect(clippy::panic, reason = "it is about panics")]
     fn blocks(_: Input) -> Value {
         panic!("on a thread of the pool")
     }
-    #[expect(clippy::panic, reason = "it is about panics")]
     fn condition(_: &State) -> bool {
         panic!("in a condition")
     }

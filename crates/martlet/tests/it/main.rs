@@ -1,6 +1,6 @@
 //! Agents through the public surface, on a scripted model.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod cancel;
 mod children;

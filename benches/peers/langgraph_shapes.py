@@ -8,8 +8,8 @@ Shapes:
   wide N      one node, then N nodes that do nothing, then one that waits for them all
   long N      N nodes that do nothing, one after the other
 
-BINARY is the benchmark of Martlet's graphs, which `cargo bench --workspace --bench graph_shapes --no-run` builds; it
-prints a line `shape=wide nodes=1000 build_s=… run_s=… memory_kb=…` for each shape.
+BINARY is the benchmark of Martlet's graphs, which `cargo bench --workspace --bench graphs --no-run` builds; asked
+to `measure wide 1000`, it prints `shape=wide nodes=1000 build_s=… run_s=… memory_kb=…`.
 
 Each case is a process of its own, which begins no other round after half of SECONDS (120) and is ended after all of them, so
 one that is slow or grows without bound is reported and harms no other. Times are the best of N rounds (3) after one that is
@@ -194,20 +194,11 @@ def case(library, shape, size, cap, rounds):
     return {"note": note, **(json.loads(last[0]) if last else {})}
 
 
-def martlet(binary):
-    """What the benchmark prints as `key=value` words: one line a shape."""
-    found = {}
-    ended = subprocess.run([binary, "--bench"], capture_output=True, text=True, timeout=600, check=True)
-    for line in ended.stdout.splitlines():
-        words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "shape" in words:
-            found[words["shape"], int(words["nodes"])] = {
-                "note": "",
-                "build_s": float(words["build_s"]),
-                "run_s": float(words["run_s"]),
-                "memory_kb": float(words["memory_kb"]),
-            }
-    return found
+def martlet(binary, shape, size):
+    """What the benchmark of Martlet prints for a shape, as `key=value` words."""
+    ended = subprocess.run([binary, "measure", shape, str(size)], capture_output=True, text=True, timeout=600, check=True)
+    words = dict(word.split("=", 1) for word in ended.stdout.split())
+    return {"note": "", **{key: float(words[key]) for key in ("build_s", "run_s", "memory_kb")}}
 
 
 def row(name, shape, size, result, base):
@@ -244,13 +235,12 @@ def main():
     print(f"Python {platform.python_version()}, {versions}\n")
     print("| shape | library | run | | memory | build | Martlet is faster by |")
     print("|---|---|---|---|---|---|---|")
-    ours = martlet(options.martlet) if options.martlet else {}
     shapes = [("chains", 9), *(("wide", size) for size in SIZES), *(("long", size) for size in SIZES)]
     for shape, size in shapes:
         name = shape if shape == "chains" else f"{shape} {size:,}"
         if options.only not in name:
             continue
-        base = ours.get((shape, size))
+        base = martlet(options.martlet, shape, size) if options.martlet else None
         rows = [row("Martlet", shape, size, base, None)] if base else []
         for library in LIBRARIES:
             rows.append(row(library, shape, size, case(library, shape, size, options.cap, options.rounds), base))

@@ -3,7 +3,8 @@
 //! Each case is a process of its own, so that its memory is its own. Linux only (it reads `/proc`).
 //!
 //! `cargo bench --profile dev --ignore-rust-version --workspace --bench graphs [-- CASE …]`, where CASE is `chains`,
-//! `overhead` or `large`; all of them by default.
+//! `overhead` or `large`; all of them by default. `measure SHAPE NODES` prints the figures of one graph as `key=value` words,
+//! for `benches/peers`.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it is run by hand")]
 
@@ -93,6 +94,7 @@ fn build(shape: &str, nodes: usize) -> GraphBuilder {
     let name = |number: usize| format!("n{number}");
     let mut graph = Graph::new(shape);
     match shape {
+        "chains" => return build_chains(),
         // One node, then as many as are asked for, then one that waits for them all.
         "wide" => {
             graph = graph.node("first", idle).node("last", idle);

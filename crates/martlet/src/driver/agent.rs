@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use martlet_core::code::{CodeOutcome, CodeRequest};
@@ -74,6 +75,7 @@ impl Host for Parts {
         scope: &'a Scope,
         id: &'a EffectId,
         effect: Effect,
+        limit: Option<Duration>,
     ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
         match effect {
             Effect::Model { request } => Box::pin(model(self, scope, id.step, request)),
@@ -81,7 +83,9 @@ impl Host for Parts {
             Effect::Approve { name, arguments } => effect::approve(scope, id, name, arguments),
             Effect::Code { request } => Box::pin(code(self, scope, id.step, request)),
             Effect::Check { answer } => Box::pin(check(self, answer)),
-            Effect::Child { name, input } => child::perform(self.children.get(&name), scope, id, name, input),
+            Effect::Child { name, input } => {
+                child::perform(self.children.get(&name), scope, id, name, input, limit)
+            }
             other => Box::pin(std::future::ready(Err(unknown(&other)))),
         }
     }

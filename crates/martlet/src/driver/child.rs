@@ -1,6 +1,7 @@
 //! Child runs: performing an effect by a run of its own.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -25,6 +26,7 @@ pub(super) fn perform<'a>(
     id: &'a EffectId,
     name: String,
     input: Value,
+    limit: Option<Duration>,
 ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
     Box::pin(async move {
         let run = id.child_run();
@@ -35,7 +37,8 @@ pub(super) fn perform<'a>(
         };
         // Tools and functions contain their panics; what is left is a model or an approver, which should not take
         // along what runs beside it.
-        let driven = AssertUnwindSafe(child_run(child, scope, id, &run, &name, input)).catch_unwind().await;
+        let driven =
+            AssertUnwindSafe(child_run(child, scope, id, &run, &name, input, limit)).catch_unwind().await;
         let (result, usage) = driven.unwrap_or_else(|_panic| {
             let message = format!("the run of `{name}` stopped at a panic, which standard error tells of");
             (Err(NodeFailure::new(NodeFailureKind::Failed, message)), Usage::default())
@@ -53,20 +56,25 @@ async fn child_run(
     run: &RunId,
     name: &str,
     input: Value,
+    limit: Option<Duration>,
 ) -> End {
     let started_ms = scope.clock().now_ms();
     match child {
         Child::Agent(agent) => {
             let task = Task { started_ms, ..Task::new(task_text(&input)) };
-            match driven(&**agent.parts(), scope, id, run, name, task).await {
-                Ok(machine) => machine.into_result().map_or_else(no_result, end_of_agent),
+            match driven(&**agent.parts(), scope, id, run, name, task, limit).await {
+                Ok(machine) => {
+                    machine.into_result().map_or_else(no_result, |result| end_of_agent(result, limit))
+                }
                 Err(failure) => (Err(failure), Usage::default()),
             }
         }
         Child::Graph(graph) => {
             let task = GraphTask { input: as_state(input), started_ms, ..GraphTask::default() };
-            match driven(&**graph.parts(), scope, id, run, name, task).await {
-                Ok(machine) => machine.into_result().map_or_else(no_result, end_of_graph),
+            match driven(&**graph.parts(), scope, id, run, name, task, limit).await {
+                Ok(machine) => {
+                    machine.into_result().map_or_else(no_result, |result| end_of_graph(result, limit))
+                }
                 Err(failure) => (Err(failure), Usage::default()),
             }
         }
@@ -80,6 +88,7 @@ async fn driven<H: Host>(
     run: &RunId,
     name: &str,
     task: H::Task,
+    limit: Option<Duration>,
 ) -> Result<H::Machine, NodeFailure> {
     let Some(below) = scope.below(host, id, run, name) else {
         let message = format!("`{name}` would be nested deeper than runs may be: raise `max_depth`");
@@ -90,7 +99,7 @@ async fn driven<H: Host>(
     } else {
         What::Fresh { id: run.clone(), task }
     };
-    drive(host, &below, what, None, std::future::pending())
+    drive(host, &below, what, limit, std::future::pending())
         .await
         .map_err(|error: DriveError| NodeFailure::new(NodeFailureKind::Host, error.to_string()))
 }
@@ -107,7 +116,7 @@ fn no_result() -> End {
     (Err(NodeFailure::new(NodeFailureKind::Host, "the run ended without a result")), Usage::default())
 }
 
-fn end_of_agent(result: RunResult) -> End {
+fn end_of_agent(result: RunResult, limit: Option<Duration>) -> End {
     let usage = result.usage;
     let steps = result.steps.len();
     let failed = |kind, message: String| (Err(NodeFailure::new(kind, message)), usage);
@@ -124,7 +133,7 @@ fn end_of_agent(result: RunResult) -> End {
                 _ => "used up its tokens: raise `max_tokens`".to_owned(),
             },
         ),
-        RunStatus::TimedOut => failed(NodeFailureKind::TimedOut, "its time was up".into()),
+        RunStatus::TimedOut => (Err(time_was_up(limit)), usage),
         RunStatus::Cancelled => failed(NodeFailureKind::Failed, "was cancelled".into()),
         _ => match result.failure {
             Some(RunFailure::Model(failure)) if failure.kind.is_transient() => {
@@ -136,13 +145,13 @@ fn end_of_agent(result: RunResult) -> End {
     }
 }
 
-fn end_of_graph(result: GraphResult) -> End {
+fn end_of_graph(result: GraphResult, limit: Option<Duration>) -> End {
     let usage = result.usage;
     if result.succeeded() {
         return (Ok(result.output), usage);
     }
     let failure = match result.status {
-        GraphStatus::TimedOut => NodeFailure::new(NodeFailureKind::TimedOut, "its time was up"),
+        GraphStatus::TimedOut => time_was_up(limit),
         GraphStatus::Cancelled => NodeFailure::new(NodeFailureKind::Failed, "was cancelled"),
         _ => match first_failure(&result) {
             Some((node, failure)) => {
@@ -152,6 +161,14 @@ fn end_of_graph(result: GraphResult) -> End {
         },
     };
     (Err(failure), usage)
+}
+
+fn time_was_up(limit: Option<Duration>) -> NodeFailure {
+    let message = match limit {
+        Some(limit) => format!("an attempt took longer than {} ms and was stopped", limit.as_millis()),
+        None => "its time was up".to_owned(),
+    };
+    NodeFailure::new(NodeFailureKind::TimedOut, message)
 }
 
 /// The node that failed first, and why.

@@ -27,8 +27,9 @@ pub(super) async fn perform<H: Host>(
     limit: Option<Duration>,
 ) -> Performed {
     let start = Instant::now();
-    let performing = host.perform(scope, &id, effect);
-    let outcome = match limit {
+    let ends_itself = matches!(effect, Effect::Child { .. });
+    let performing = host.perform(scope, &id, effect, limit);
+    let outcome = match limit.filter(|_| !ends_itself) {
         None => performing.await,
         Some(limit) => match tokio::time::timeout(limit, performing).await {
             Ok(outcome) => outcome,

@@ -79,6 +79,7 @@ impl Host for GraphParts {
         scope: &'a Scope,
         id: &'a EffectId,
         effect: Effect,
+        limit: Option<Duration>,
     ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
         match effect {
             Effect::Function { name, input } => match self.performer(&name) {
@@ -89,7 +90,7 @@ impl Host for GraphParts {
                 _ => held(&name, "function"),
             },
             Effect::Child { name, input } => match self.performer(&name) {
-                Some(Performer::Child(child)) => child::perform(Some(child), scope, id, name, input),
+                Some(Performer::Child(child)) => child::perform(Some(child), scope, id, name, input, limit),
                 _ => held(&name, "agent or graph"),
             },
             Effect::Tool { name, arguments } => match self.performer_of(id) {

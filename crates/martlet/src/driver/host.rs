@@ -1,6 +1,7 @@
 //! What the driver asks of agents and of graphs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use martlet_core::{Effect, EffectId, HostFailure, Machine, Outcome, RunId, ToolFailure};
@@ -36,11 +37,14 @@ pub(crate) trait Host: Send + Sync {
     fn doubt(&self, machine: &Self::Machine, id: &EffectId, tool: &str) -> Option<ToolFailure>;
 
     /// Performs an effect. Each kind has a future of its own size, as thousands may be open.
+    ///
+    /// A child run ends itself at the limit, so that it can tell what it used; all else is stopped by the driver.
     fn perform<'a>(
         &'a self,
         scope: &'a Scope,
         id: &'a EffectId,
         effect: Effect,
+        limit: Option<Duration>,
     ) -> BoxFuture<'a, Result<Outcome, HostFailure>>;
 }
 

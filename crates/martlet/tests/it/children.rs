@@ -193,6 +193,27 @@ async fn a_child_that_uses_up_the_tokens_ends_the_run_above_by_its_limit() {
     assert_eq!(result.usage.total(), 500);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_time_is_up_tells_what_it_used() {
+    let model =
+        ScriptedModel::new([costly("echo", json!({})).into(), answer("late").delay(Duration::from_secs(60))]);
+    let echo = tool_fn(ToolSpec::new("echo", "Nothing."), |_: Nothing, _cx: ToolContext| async {
+        Ok::<_, ToolError>(Value::Null)
+    });
+    let agent = Agent::tool_calling(model).tool(echo).build().unwrap();
+    let graph = Graph::new("hurry")
+        .node("agent", Node::new(agent).prompt("Go.").timeout(Duration::from_millis(250)))
+        .build()
+        .unwrap();
+    let error = graph.run(json!({})).await.unwrap_err();
+    let (kind, message) = failed(&error);
+    assert_eq!(kind, NodeFailureKind::TimedOut);
+    assert_eq!(message, "an attempt took longer than 250 ms and was stopped");
+    let result = error.result().unwrap();
+    assert_eq!(result.usage.total(), 100);
+    assert_eq!(result.timing.elapsed_us, 250_000);
+}
+
 struct Only(&'static str);
 
 impl Approver for Only {

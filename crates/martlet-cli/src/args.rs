@@ -61,6 +61,19 @@ Examples:
   martlet config check
   martlet config show --origin";
 
+const WORKFLOW_EXAMPLES: &str = "\
+Examples:
+  martlet workflow run report --input data=\"3 1 4 1 5\"
+  martlet workflow run report --input-file input.json --json | jq .output
+  martlet workflow graph report --format svg -o report.svg
+  martlet workflow check";
+
+const WORKFLOW_AFTER: &str = "\
+The output goes to standard output, everything else to standard error.
+
+Exit codes: 0 done, 1 a node failed, 2 wrong arguments or configuration, 4 tokens used up, 69 a service not \
+reachable, 124 time used up, 130 Ctrl-C, 143 SIGTERM.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Do one task
@@ -84,6 +97,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// The workflows of the configuration: run them, check them, draw them
+    #[command(before_help = WORKFLOW_EXAMPLES)]
+    Workflow {
+        #[command(subcommand)]
+        command: WorkflowCommand,
+    },
     /// List the agents of the configuration
     Agents(AgentsArgs),
     /// Find out whether `martlet run` can work here, and what is missing
@@ -100,6 +119,9 @@ impl Command {
         match self {
             Self::Run(args) => args.agent.verbosity.level() == Level::Verbose,
             Self::Chat(args) => args.agent.verbosity.level() == Level::Verbose,
+            Self::Workflow { command: WorkflowCommand::Run(args) } => {
+                args.verbosity.level() == Level::Verbose
+            }
             _ => false,
         }
     }
@@ -193,6 +215,116 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkflowCommand {
+    /// List the workflows
+    List {
+        /// What to write
+        #[arg(long, value_enum, default_value_t = PythonOutput::Text)]
+        output: PythonOutput,
+
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Find out whether a workflow can run, or all of them
+    Check {
+        /// The workflow
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Draw a workflow
+    Graph {
+        /// The workflow
+        #[arg(value_name = "NAME")]
+        name: String,
+
+        /// As what
+        #[arg(long, value_enum, default_value_t = PictureFormat::Mermaid)]
+        format: PictureFormat,
+
+        /// Write there and not to standard output
+        #[arg(short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output_file: Option<PathBuf>,
+
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Run a workflow
+    #[command(after_help = WORKFLOW_AFTER)]
+    Run(Box<WorkflowRunArgs>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowRunArgs {
+    /// The workflow
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// A value with which the state begins: NAME=TEXT, or NAME:=JSON for numbers, lists and objects [repeatable]
+    #[arg(short, long, value_name = "NAME=TEXT")]
+    pub(crate) input: Vec<String>,
+
+    /// A JSON object with such values; `-` reads it from standard input [repeatable]
+    #[arg(long = "input-file", value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(crate) input_files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// Where Python runs [default: worker, where there are child processes]
+    #[arg(long, value_enum)]
+    pub(crate) sandbox: Option<Place>,
+
+    /// Run one node after the other
+    #[arg(long, conflicts_with = "max_parallel", help_heading = "Limits")]
+    pub(crate) sequential: bool,
+
+    /// The most nodes, and copies of nodes, at the same time
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Limits")]
+    pub(crate) max_parallel: Option<usize>,
+
+    /// The most time: seconds, or such as 500ms, 30s, 2m
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Limits")]
+    pub(crate) timeout: Option<std::time::Duration>,
+
+    /// What to write: the output, one JSON object, or the events as they happen, one JSON object per line
+    #[arg(long, value_enum, default_value_t = Output::Text, help_heading = "Output")]
+    output: Output,
+
+    /// The same as `--output json`
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
+    json: bool,
+
+    /// Write there and not to standard output
+    #[arg(short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub(crate) output_file: Option<PathBuf>,
+
+    /// Draw what happened: FILE.svg, .mmd, .dot or .txt
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub(crate) picture: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+impl WorkflowRunArgs {
+    pub(crate) fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
+}
+
+/// As what a workflow is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PictureFormat {
+    Mermaid,
+    Dot,
+    Svg,
+    Text,
 }
 
 #[derive(Debug, Args)]
@@ -480,6 +612,15 @@ fn seconds(text: &str) -> Result<std::time::Duration, String> {
         return Err("give more than 0 seconds".into());
     }
     std::time::Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let time = martlet_config::Time::read(text);
+    time.map(|time| time.0).ok_or_else(|| "give a length of time, such as 30, 500ms, 30s or 2m".into())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "give a whole number from 1".into())
 }
 
 fn temperature(text: &str) -> Result<f32, String> {

@@ -259,12 +259,26 @@ impl Choice {
 
 /// Sees to it that the weights of an embedded model are here.
 pub(crate) async fn provide(choice: &Choice, level: Level, signals: &mut Signals) -> Result<(), Failure> {
-    #[cfg(feature = "local")]
-    if let Some(name) = choice.embedded() {
-        let by_default = choice.origin == Origin::Default;
-        return signals.unless_stopped(crate::model::provide(name, by_default, level)).await;
+    match choice.embedded() {
+        Some(name) => provide_embedded(name, choice.origin == Origin::Default, level, signals).await,
+        None => Ok(()),
     }
-    let _ = (choice, level, signals);
+}
+
+/// The same for a model of the catalogue; `by_default` if nobody chose it.
+#[cfg(feature = "local")]
+pub(crate) async fn provide_embedded(
+    name: &str,
+    by_default: bool,
+    level: Level,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    signals.unless_stopped(crate::model::provide(name, by_default, level)).await
+}
+
+/// This build has no models of the catalogue; opening one says so.
+#[cfg(not(feature = "local"))]
+pub(crate) async fn provide_embedded(_: &str, _: bool, _: Level, _: &mut Signals) -> Result<(), Failure> {
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `martlet config`, and the configuration for the other commands.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum as _;
 use martlet::sandbox::Sandbox;
@@ -8,10 +8,12 @@ use martlet::{SharedModel, Toolbox};
 use martlet_config::{Builder, Config, Host, HostError, Line, Sources};
 
 use crate::args::{ConfigArgs, ConfigCommand, ModelArgs};
-use crate::choose;
+use crate::choose::{self, Choice};
 use crate::exit::{Exit, Failure};
 use crate::output::Sink;
+use crate::render::Level;
 use crate::sandbox::Place;
+use crate::signals::Signals;
 use crate::tools;
 
 /// Reads the configuration.
@@ -22,7 +24,9 @@ pub(crate) fn load(args: &ConfigArgs) -> Result<Config, Failure> {
 /// What this command brings along for a configuration.
 #[derive(Debug)]
 pub(crate) struct CommandHost {
-    pub(crate) place: Place,
+    place: Place,
+    /// The model that was asked for because nothing names one.
+    unnamed: Mutex<Option<Choice>>,
 }
 
 impl CommandHost {
@@ -41,7 +45,25 @@ impl CommandHost {
                 Failure::usage(config.problem(&["sandbox"], text).to_string())
             })?,
         };
-        Ok(Self { place })
+        Ok(Self { place, unnamed: Mutex::default() })
+    }
+
+    /// Sees to it that the weights are here: of the models of the catalogue with these names, and of the embedded model
+    /// if something takes it because nothing else is configured.
+    pub(crate) async fn provide(
+        &self,
+        embedded: &[String],
+        level: Level,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
+        let unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(choice) = unnamed {
+            choose::provide(&choice, level, signals).await?;
+        }
+        for name in embedded {
+            choose::provide_embedded(name, false, level, signals).await?;
+        }
+        Ok(())
     }
 }
 
@@ -65,7 +87,10 @@ impl Host for CommandHost {
 
     fn default_model(&self) -> Result<SharedModel, HostError> {
         let variable = |name: &str| std::env::var(name).ok();
-        choose::from_variables(&variable).and_then(|choice| choice.open_named()).map_err(Failure::into_error)
+        let choice = choose::from_variables(&variable).map_err(Failure::into_error)?;
+        let model = choice.open_named().map_err(Failure::into_error)?;
+        *self.unnamed.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice);
+        Ok(model)
     }
 }
 
@@ -106,19 +131,25 @@ fn check(args: &ConfigArgs) -> Result<Exit, Failure> {
         return Ok(tell(&problems));
     }
     let settings = config.settings();
-    let counted = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
     Sink::Stdout.line(&format!(
-        "{} and {}: everything fits together",
+        "{}, {} and {}: everything fits together",
         counted(settings.models.len(), "model"),
         counted(settings.agents.len(), "agent"),
+        counted(settings.workflows.len(), "workflow"),
     ))?;
     Ok(Exit::Success)
 }
 
-fn tell(problems: &[martlet_config::Problem]) -> Exit {
+/// `1 node`, `2 nodes`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+/// Writes every problem.
+pub(crate) fn tell(problems: &[martlet_config::Problem]) -> Exit {
     for problem in problems {
         crate::exit::tell(anyhow::Error::msg(problem.to_string()).as_ref(), false);
     }

@@ -74,7 +74,8 @@ fn is_piped() -> bool {
     !io::stdin().is_terminal()
 }
 
-fn stdin_text() -> Result<String, Failure> {
+/// What standard input holds.
+pub(crate) fn stdin_text() -> Result<String, Failure> {
     let bytes = read_limited(io::stdin().lock(), TEXT_BYTES)
         .map_err(|error| Failure::host("cannot read standard input", error))?
         .ok_or_else(|| too_long("standard input", TEXT_BYTES))?;
@@ -108,6 +109,12 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
         return Err(Failure::usage(format!("{shown} is a directory: give files")));
     }
     read_limited(file, limit).map_err(failed)?.ok_or_else(|| too_long(&shown.to_string(), limit))
+}
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_file(path, TEXT_BYTES)?)
+        .map_err(|_| Failure::usage(format!("{} is not UTF-8 text: convert it", path.display())))
 }
 
 fn text_part(name: &str, media_type: &str, text: String) -> Part {

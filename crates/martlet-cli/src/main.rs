@@ -20,6 +20,7 @@ mod signals;
 mod style;
 mod tools;
 mod watch;
+mod workflow;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ fn perform(command: Command) -> Result<Exit, Failure> {
             #[cfg(feature = "local")]
             Command::Model { command } => model::model(command).await,
             Command::Config { command } => config::config(&command),
+            Command::Workflow { command } => workflow::workflow(command).await,
             Command::Agents(args) => agents::agents(&args),
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Completion { .. } => Ok(Exit::Success),

@@ -9,6 +9,7 @@ use crate::error::{ConfigError, Problem, instead};
 use crate::load::Config;
 use crate::models::ModelChoice;
 use crate::settings::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
+use crate::workflows::circle;
 
 impl Config {
     /// The table of the agent `name`.
@@ -51,7 +52,7 @@ impl Builder<'_> {
         name: Option<&str>,
         table: &AgentTable,
         model: Option<SharedModel>,
-        above: &[&str],
+        above: &[String],
     ) -> Result<Agent, ConfigError> {
         let model = match (model, &table.model) {
             (Some(model), _) => model,
@@ -102,18 +103,25 @@ impl Builder<'_> {
             builder = builder.answer_schema(at.schema(schema)?);
         }
         let mut path = above.to_vec();
-        path.extend(name);
+        path.extend(name.map(|name| format!("agents.{name}")));
         for (place, managed) in table.agents.iter().enumerate() {
-            if let Some(start) = path.iter().position(|agent| agent == managed) {
-                let mut circle = path.get(start..).unwrap_or_default().to_vec();
-                circle.push(managed);
-                let text = format!("agents cannot manage each other in a circle: {}", circle.join(" -> "));
+            let known = self.config.settings();
+            let is_agent = known.agents.contains_key(managed);
+            if !is_agent && !known.workflows.contains_key(managed) {
+                let names = known.agents.keys().chain(known.workflows.keys()).map(String::as_str);
+                let text =
+                    format!("there is no agent and no workflow `{managed}`: {}", instead(managed, names));
                 return Err(at.item("agents", place, &text).into());
             }
-            if !self.config.settings().agents.contains_key(managed) {
-                return Err(at.item("agents", place, &self.config.no_agent(managed)).into());
+            let kind = if is_agent { "agents" } else { "workflows" };
+            if let Some(circle) = circle(&path, &format!("{kind}.{managed}")) {
+                let text = format!("workflows and agents cannot contain each other in a circle: {circle}");
+                return Err(at.item("agents", place, &text).into());
             }
-            builder = builder.managed(self.agent_within(managed, &path)?);
+            builder = match is_agent {
+                true => builder.managed(self.agent_within(managed, &path)?),
+                false => builder.managed(self.workflow_within(managed, &path)?),
+            };
         }
         builder = match table.prompt {
             Some(PromptSize::Compact | PromptSize::Full) if !code => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use martlet::sandbox::Sandbox;
-use martlet::{Agent, SharedModel};
+use martlet::{Agent, Graph, SharedModel};
 
 use crate::error::{ConfigError, Problem, instead};
 use crate::host::{Host, HostError};
@@ -17,13 +17,24 @@ pub struct Builder<'a> {
     pub(crate) host: &'a dyn Host,
     models: Mutex<HashMap<String, SharedModel>>,
     agents: Mutex<HashMap<String, Agent>>,
+    workflows: Mutex<HashMap<String, Graph>>,
+    /// The models of the catalogue that were opened.
+    embedded: Mutex<Vec<String>>,
     sandbox: Mutex<Option<Arc<dyn Sandbox>>>,
 }
 
 impl<'a> Builder<'a> {
     /// A builder in a program.
     pub fn new(config: &'a Config, host: &'a dyn Host) -> Self {
-        Self { config, host, models: Mutex::default(), agents: Mutex::default(), sandbox: Mutex::default() }
+        Self {
+            config,
+            host,
+            models: Mutex::default(),
+            agents: Mutex::default(),
+            workflows: Mutex::default(),
+            embedded: Mutex::default(),
+            sandbox: Mutex::default(),
+        }
     }
 
     /// The configuration.
@@ -42,8 +53,16 @@ impl<'a> Builder<'a> {
             return Ok(model.clone());
         }
         let model = self.config.open_model(choice)?;
+        if let Some(name) = choice.embedded() {
+            self.embedded.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
+        }
         models.insert(key, model.clone());
         Ok(model)
+    }
+
+    /// The models of the catalogue that were opened so far: their weights may have to be fetched.
+    pub fn embedded(&self) -> Vec<String> {
+        self.embedded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The model of agents that name none.
@@ -75,7 +94,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The agent, which those of `above` manage, the outermost first.
-    pub(crate) fn agent_within(&self, name: &str, above: &[&str]) -> Result<Agent, ConfigError> {
+    pub(crate) fn agent_within(&self, name: &str, above: &[String]) -> Result<Agent, ConfigError> {
         let built = self.agents.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if let Some(agent) = built {
             return Ok(agent);
@@ -84,6 +103,14 @@ impl<'a> Builder<'a> {
         let agent = self.agent_of(Some(name), table, None, above)?;
         self.agents.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), agent.clone());
         Ok(agent)
+    }
+
+    pub(crate) fn built_workflow(&self, name: &str) -> Option<Graph> {
+        self.workflows.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(crate) fn keep_workflow(&self, name: &str, graph: &Graph) {
+        self.workflows.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), graph.clone());
     }
 
     /// Builds everything that is set, and tells everything that is wrong.
@@ -114,6 +141,11 @@ impl<'a> Builder<'a> {
         }
         for name in settings.agents.keys() {
             if let Err(error) = self.agent(name) {
+                note(error);
+            }
+        }
+        for name in settings.workflows.keys() {
+            if let Err(error) = self.workflow(name) {
                 note(error);
             }
         }

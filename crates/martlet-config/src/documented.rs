@@ -6,7 +6,10 @@ use std::path::Path;
 use martlet::ModelOptions;
 
 use crate::decode::keys_of;
-use crate::settings::{AgentTable, CodeTable, ModelTable, ProfileTable, RetryTable, TOP, TimeoutsTable};
+use crate::settings::{
+    AfterTable, AgentTable, CodeTable, ForEachFields, ModelTable, NodeTable, ProfileTable, RepeatTable,
+    RetryFields, RetryTable, TOP, TimeoutsTable, WorkflowTable,
+};
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
@@ -39,6 +42,12 @@ fn accepted() -> Keys {
         ("models.NAME.retry", keys_of::<RetryTable>()),
         ("agents.NAME", keys_of::<AgentTable>()),
         ("agents.NAME.code", keys_of::<CodeTable>()),
+        ("workflows.NAME", keys_of::<WorkflowTable>()),
+        ("workflows.NAME.nodes.NODE", keys_of::<NodeTable>()),
+        ("workflows.NAME.nodes.NODE.after", keys_of::<AfterTable>()),
+        ("workflows.NAME.nodes.NODE.retry", keys_of::<RetryFields>()),
+        ("workflows.NAME.nodes.NODE.for_each", keys_of::<ForEachFields>()),
+        ("workflows.NAME.nodes.NODE.repeat", keys_of::<RepeatTable>()),
     ];
     tables
         .iter()

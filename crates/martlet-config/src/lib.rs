@@ -21,6 +21,7 @@ pub mod settings;
 mod show;
 mod tree;
 mod variables;
+mod workflows;
 
 pub use builder::Builder;
 pub use duration::Time;

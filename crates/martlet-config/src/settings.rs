@@ -2,9 +2,13 @@
 
 mod agent;
 mod model;
+mod workflow;
 
 pub use agent::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
 pub use model::{ModelTable, ProfileTable, RetryTable, Streamed, TimeoutsTable};
+pub use workflow::{After, ForEachTable, NodeRetry, NodeTable, RepeatTable, RetryFields, WorkflowTable};
+#[cfg(test)]
+pub(crate) use workflow::{AfterTable, ForEachFields};
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,13 +35,15 @@ pub struct Settings {
     pub models: IndexMap<String, ModelTable>,
     /// The agents, by name.
     pub agents: IndexMap<String, AgentTable>,
+    /// The workflows, by name.
+    pub workflows: IndexMap<String, WorkflowTable>,
 }
 
 /// The keys outside of all tables.
 pub(crate) const TOP: [&str; 3] = ["model", "agent", "sandbox"];
 
 /// The tables whose keys are names that people choose.
-pub(crate) const TABLES: [&str; 2] = ["models", "agents"];
+pub(crate) const TABLES: [&str; 3] = ["models", "agents", "workflows"];
 
 impl Settings {
     /// Reads what the files and variables say together. What is wrong is left out and told.
@@ -52,6 +58,7 @@ impl Settings {
                 "sandbox" => settings.sandbox = kept(decode(value, &[key]), &mut problems),
                 "models" => settings.models = named(value, key, &mut problems),
                 "agents" => settings.agents = named(value, key, &mut problems),
+                "workflows" => settings.workflows = named(value, key, &mut problems),
                 _ => {
                     let known = TABLES.into_iter().chain(TOP);
                     let text = format!("unknown key `{key}` ({}): {}", entry.origin, instead(key, known));

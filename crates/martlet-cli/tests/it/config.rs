@@ -205,11 +205,11 @@ fn mistakes_name_their_line_and_what_was_meant() {
         (
             "[agents.a]\nmodel = \"local\"\nagents = [\"b\"]\n[agents.b]\nmodel = \"local\"\ndescription = \"B.\"\n\
              agents = [\n\"a\"]",
-            "`agents` in [agents.b] (martlet.toml:8): agents cannot manage each other in a circle: a -> b -> a",
+            "`agents` in [agents.b] (martlet.toml:8): workflows and agents cannot contain each other in a circle: agents.a -> agents.b -> agents.a",
         ),
         (
             "[agents.writer]\nmodel = \"local\"\nagents = [\"riter\"]",
-            "`agents` in [agents.writer] (martlet.toml:3): there is no [agents.riter]: did you mean `writer`?",
+            "`agents` in [agents.writer] (martlet.toml:3): there is no agent and no workflow `riter`: did you mean `writer`?",
         ),
         (
             "sandbox = \"workr\"",

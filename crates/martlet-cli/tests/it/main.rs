@@ -11,3 +11,4 @@ mod run;
 #[cfg(target_os = "linux")]
 mod signals;
 mod support;
+mod workflow;

@@ -23,7 +23,7 @@ pub struct AgentTable {
     pub instructions: Option<Text>,
     /// Its tools, by name.
     pub tools: Vec<String>,
-    /// Agents of the configuration that it may give tasks to; each needs a `description`.
+    /// Agents and workflows of the configuration that it may give tasks to; each needs a `description`.
     pub agents: Vec<String>,
     /// Modules that its programs may import beyond those of the sandbox.
     pub imports: Vec<String>,

@@ -72,10 +72,17 @@ impl Builder<'_> {
             .tools(&table.tools, &sandbox, &table.imports)
             .map_err(|error| ConfigError::caused(at.problem("tools", &error.to_string()), error))?;
         let profile = model.profile();
-        let code = table.strategy.unwrap_or(Strategy::Code) == Strategy::Code;
-        let mut builder: AgentBuilder = match table.strategy.unwrap_or(Strategy::Code) {
+        let strategy = table.strategy.unwrap_or(Strategy::Code);
+        let code = strategy == Strategy::Code;
+        let mut builder: AgentBuilder = match strategy {
+            Strategy::Code => {
+                Agent::code(model).imports(table.imports.iter().cloned()).code_limits(limits(&table.code))
+            }
             Strategy::ToolCalling => Agent::tool_calling(model),
-            _ => Agent::code(model).imports(table.imports.iter().cloned()).code_limits(limits(&table.code)),
+            _ => {
+                let text = "this version cannot build such agents: write \"code\" or \"tool_calling\"";
+                return Err(at.problem("strategy", text).into());
+            }
         };
         builder = builder.tools(&tools).sandbox(sandbox).options(table.options.clone());
         if let Some(name) = name {

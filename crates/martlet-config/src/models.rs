@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use martlet::SharedModel;
 use martlet::model::{
-    Account, BoxFuture, DeltaSink, Model, ModelError, ModelOptions, ModelProfile, ModelReply, ModelRequest,
-    Retry, Streaming, Timeouts, client_from_name, from_name, providers,
+    Account, BoxFuture, Concurrency, DeltaSink, Model, ModelError, ModelOptions, ModelProfile, ModelReply,
+    ModelRequest, RateLimit, Retry, Streaming, Timeouts, client_from_name, from_name, providers,
 };
 
 use crate::error::{ConfigError, Problem, instead, list, nearest};
@@ -103,6 +103,15 @@ impl Config {
 
     fn choice_of(&self, name: &str, table: &ModelTable) -> Result<ModelChoice, Problem> {
         let at = |key| ["models", name, key];
+        for (key, is_zero) in [
+            ("max_concurrent", table.max_concurrent == Some(0)),
+            ("requests_per_minute", table.requests_per_minute == Some(0)),
+            ("tokens_per_minute", table.tokens_per_minute == Some(0)),
+        ] {
+            if is_zero {
+                return Err(self.problem(&at(key), "it must be at least 1; without a limit, leave it out"));
+            }
+        }
         let own = || Some(name.to_owned());
         let model = table.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
         if let Some(path) = &table.path {
@@ -191,8 +200,8 @@ impl Config {
             ConfigError::caused(self.problem(&["models", name], error.to_string()), error)
         };
         let model: SharedModel = match choice {
-            ModelChoice::Embedded { name, .. } => from_name(name).map_err(failed)?,
-            ModelChoice::File { path, .. } => self.open_file(name, path)?,
+            ModelChoice::Embedded { name, .. } => limited(from_name(name).map_err(failed)?, table),
+            ModelChoice::File { path, .. } => limited(self.open_file(name, path)?, table),
             ModelChoice::Remote { name: full, .. } => self.open_remote(name, table, full)?,
         };
         let profile = profile(model.profile(), &table.profile);
@@ -259,7 +268,8 @@ impl Config {
         if let Some(time) = set.total {
             timeouts = timeouts.total(time.0);
         }
-        let mut model = Retry::new(client.timeouts(timeouts).build().map_err(failed)?);
+        let client = client.timeouts(timeouts).build().map_err(failed)?;
+        let mut model = Retry::new(limited(Arc::new(client), table));
         let set = &table.retry;
         if let Some(attempts) = set.attempts {
             model = model.attempts(attempts);
@@ -284,6 +294,24 @@ fn provider_of(name: &str) -> Option<&'static str> {
     let prefix = name.split('/').next().unwrap_or_default();
     // A provider alone names no model; `local` does.
     providers().find(|known| *known == prefix).filter(|known| *known == "local" || name.contains('/'))
+}
+
+/// The model with its limits. They stand inside of the retries: a pause holds no place, and each attempt counts.
+fn limited(mut model: SharedModel, table: &ModelTable) -> SharedModel {
+    if table.requests_per_minute.is_some() || table.tokens_per_minute.is_some() {
+        let mut limits = RateLimit::new(model);
+        if let Some(requests) = table.requests_per_minute {
+            limits = limits.requests_per_minute(requests);
+        }
+        if let Some(tokens) = table.tokens_per_minute {
+            limits = limits.tokens_per_minute(tokens);
+        }
+        model = Arc::new(limits);
+    }
+    match table.max_concurrent {
+        Some(calls) => Arc::new(Concurrency::new(model, calls)),
+        None => model,
+    }
 }
 
 fn profile(known: ModelProfile, set: &ProfileTable) -> ModelProfile {

@@ -1,6 +1,6 @@
 //! Settings in files and variables, by the commands that read them.
 
-use martlet_testkit::FakeServer;
+use martlet_testkit::{FakeServer, Reply};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Place, code, done};
@@ -212,6 +212,10 @@ fn mistakes_name_their_line_and_what_was_meant() {
             "`agents` in [agents.writer] (martlet.toml:3): there is no agent and no workflow `riter`: did you mean `writer`?",
         ),
         (
+            "[models.a]\nmodel = \"local\"\nmax_concurrent = 0",
+            "`max_concurrent` in [models.a] (martlet.toml:3): it must be at least 1; without a limit, leave it out",
+        ),
+        (
             "sandbox = \"workr\"",
             "`sandbox` (martlet.toml:1): there is no place `workr`: there are `worker`, `in-process`",
         ),
@@ -317,4 +321,49 @@ fn a_model_of_the_configuration_is_chosen_by_its_name() {
     place.write("martlet.toml", &model(&server));
     let done = done(place.martlet(&["run", "t", "-q", "--model", "fake"]));
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), "1\n"), "{done:?}");
+}
+
+#[test]
+fn an_agent_gives_tasks_to_those_that_it_manages() {
+    let place = Place::new();
+    let server = FakeServer::with_replies([
+        code("final_answer(helper('Say hello') + '!')"),
+        code("final_answer('hello')"),
+    ]);
+    place.write(
+        "martlet.toml",
+        &format!(
+            "model = \"fake\"\n{}[agents.boss]\nagents = [\"helper\"]\n[agents.helper]\ndescription = \"Helps.\"\n",
+            model(&server)
+        ),
+    );
+    let done = done(place.martlet(&["run", "-q", "--agent", "boss", "t"]));
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "hello!\n"), "{done:?}");
+    assert!(server.requests()[1].last_text().contains("Say hello"));
+}
+
+#[test]
+fn the_calls_of_a_model_are_limited_for_all_agents_together() {
+    let (place, server) = (
+        Place::new(),
+        FakeServer::with(|_| {
+            Reply::from(code("final_answer(1)")).delay(std::time::Duration::from_millis(50))
+        }),
+    );
+    let limited = |limit: &str| {
+        place.write(
+            "martlet.toml",
+            &format!(
+                "model = \"fake\"\n{}{limit}\n[agents.a]\n[workflows.w]\ninput = {{ list = [1, 2, 3, 4] }}\n\
+                 nodes.all = {{ agent = \"a\", for_each = \"list\" }}\n",
+                model(&server)
+            ),
+        );
+        let done = done(place.martlet(&["workflow", "run", "w", "-q"]));
+        assert_eq!((done.code, done.stdout.as_str()), (Some(0), "[1,1,1,1]\n"), "{done:?}");
+    };
+    limited("max_concurrent = 1");
+    assert_eq!(server.counters().peak_in_flight, 1);
+    limited("");
+    assert!(server.counters().peak_in_flight > 1);
 }

@@ -15,7 +15,7 @@ description = "Describes numbers."
 input = { unit = "mm" }
 
 [workflows.report.nodes.ingest]
-value = "data.split(' ')|map('int')|list"
+value = "data|split(' ')|map('int')|list"
 
 [workflows.report.nodes.stats]
 agent = "analyst"

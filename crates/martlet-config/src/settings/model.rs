@@ -35,6 +35,12 @@ pub struct ModelTable {
     pub allow_plain_http: bool,
     /// When replies are streamed. Default: `when_watched`.
     pub streaming: Option<Streamed>,
+    /// The most calls at the same time; more wait. Default: no limit.
+    pub max_concurrent: Option<usize>,
+    /// The most requests in any 60 seconds; more wait. Default: no limit.
+    pub requests_per_minute: Option<usize>,
+    /// The most tokens, read and written, in any 60 seconds; more wait. Default: no limit.
+    pub tokens_per_minute: Option<u64>,
     /// Sampling and length.
     pub options: ModelOptions,
     /// What agents should know of the model, where its name does not tell.

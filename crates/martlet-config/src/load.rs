@@ -111,7 +111,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with the files and variables in themselves: no TOML, unknown keys, wrong types. Names
-    /// of models, agents and tools are looked at when they are needed, and by [`Config::check`].
+    /// of models, agents and tools are looked at when they are needed, and by [`Builder::check`](crate::Builder::check).
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let mut files = Vec::new();

@@ -73,6 +73,7 @@ fn overlaid(mut table: AgentTable, args: &AgentArgs, answer_schema: Option<Value
         table.strategy = Some(match kind {
             ActionType::Code => Strategy::Code,
             ActionType::ToolCalling => Strategy::ToolCalling,
+            ActionType::Reasoning => Strategy::Reasoning,
         });
     }
     if !args.tools.is_empty() {
@@ -117,11 +118,14 @@ fn check(table: &AgentTable) -> Result<(), Failure> {
         Strategy::Code if python_tool => Err(Failure::usage(
             "a code agent writes Python without a tool for it: leave out `python`, or add --action-type tool_calling",
         )),
-        Strategy::ToolCalling if !table.imports.is_empty() && !python_tool => Err(Failure::usage(
-            "--imports is for programs, and this agent writes none: add --tools python, or leave out --imports",
-        )),
+        Strategy::ToolCalling | Strategy::Reasoning if !table.imports.is_empty() && !python_tool => {
+            Err(Failure::usage(
+                "--imports is for programs, and this agent writes none: add --tools python, or leave out --imports",
+            ))
+        }
         Strategy::ToolCalling if chosen_prompt => Err(Failure::usage(
-            "--prompt chooses between the prompts of code agents: leave it out with --action-type tool_calling",
+            "--prompt chooses between the prompts of agents that write code or plan: leave it out with --action-type \
+             tool_calling",
         )),
         _ => Ok(()),
     }

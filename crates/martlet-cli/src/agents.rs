@@ -57,6 +57,7 @@ pub(crate) fn agents(args: &AgentsArgs) -> Result<Exit, Failure> {
                     let strategy = match agent.strategy {
                         Strategy::Code => "code",
                         Strategy::ToolCalling => "tool_calling",
+                        Strategy::Reasoning => "reasoning",
                         _ => "other",
                     };
                     let mark = if agent.default { " (default)" } else { "" };

@@ -397,12 +397,13 @@ pub(crate) struct AgentArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 
-    /// How the agent acts: by writing Python, or by structured tool calls [default: code]
+    /// How the agent acts: by writing Python, by structured tool calls, or by planning tasks and checking whether they
+    /// complete the whole [default: code]
     #[arg(long, visible_alias = "strategy", value_enum, help_heading = "Agent")]
     pub(crate) action_type: Option<ActionType>,
 
-    /// Tools that the agent has: ask_user asks you at the terminal; python runs a program (only with
-    /// `--action-type tool_calling`) [comma-separated, repeatable]
+    /// Tools that the agent has: ask_user asks you at the terminal; python runs a program (not with
+    /// `--action-type code`, which needs no tool for it) [comma-separated, repeatable]
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Agent")]
     pub(crate) tools: Vec<String>,
 
@@ -414,7 +415,7 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "TEXT", help_heading = "Agent")]
     pub(crate) instructions: Option<String>,
 
-    /// Which system prompt a code agent gets: by the size of the model, the short one, or the long one
+    /// Which prompts an agent gets that writes code or plans: by the size of the model, the short one, or the long one
     /// [default: auto]
     #[arg(long, value_enum, help_heading = "Agent")]
     pub(crate) prompt: Option<PromptSize>,
@@ -423,7 +424,8 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_enum, help_heading = "Agent")]
     pub(crate) sandbox: Option<Place>,
 
-    /// The most steps; then one last call asks for an answer [default: 20]
+    /// The most steps; then one last call asks for an answer [default: 20; 10 for
+    /// `--action-type reasoning`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
     pub(crate) max_steps: Option<u32>,
 
@@ -597,6 +599,7 @@ pub(crate) enum ActionType {
     Code,
     #[value(name = "tool_calling", alias = "tool-calling")]
     ToolCalling,
+    Reasoning,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@
 
 mod children;
 mod live;
+mod plan;
 
 use std::io::Write;
 use std::time::Duration;
@@ -136,6 +137,11 @@ impl<W: Write> Renderer<W> {
             EventKind::ModelReplied { thought, reasoning, .. } => {
                 self.replied(thought, reasoning.as_deref());
             }
+            EventKind::PlanMade { tasks, .. } => self.planned(tasks),
+            EventKind::TaskEnded { task, status, error, .. } => {
+                self.task_ended(*task, *status, error.as_deref());
+            }
+            EventKind::CompletionChecked { check, .. } => self.checked(check),
             EventKind::CodeStarted { code, .. } => {
                 let shown = self.live.as_mut().is_some_and(Live::take_code);
                 if !shown {

@@ -99,6 +99,10 @@ pub(crate) fn renderer(args: &AgentArgs, agent: &Agent) -> Renderer<io::Stderr> 
         return renderer;
     }
     let spec = agent.spec();
+    if spec.strategy == Strategy::Reasoning {
+        // Its replies are JSON for the run, and come several at a time.
+        return renderer;
+    }
     renderer.streaming(spec.strategy == Strategy::Code && spec.profile.small && spec.profile.prefill)
 }
 

@@ -73,14 +73,15 @@ impl Builder<'_> {
             .map_err(|error| ConfigError::caused(at.problem("tools", &error.to_string()), error))?;
         let profile = model.profile();
         let strategy = table.strategy.unwrap_or(Strategy::Code);
-        let code = strategy == Strategy::Code;
+        let one_prompt = strategy == Strategy::ToolCalling;
         let mut builder: AgentBuilder = match strategy {
             Strategy::Code => {
                 Agent::code(model).imports(table.imports.iter().cloned()).code_limits(limits(&table.code))
             }
             Strategy::ToolCalling => Agent::tool_calling(model),
+            Strategy::Reasoning => Agent::reasoning(model),
             _ => {
-                let text = "this version cannot build such agents: write \"code\" or \"tool_calling\"";
+                let text = "this version cannot build such agents: write \"code\", \"tool_calling\" or \"reasoning\"";
                 return Err(at.problem("strategy", text).into());
             }
         };
@@ -131,8 +132,8 @@ impl Builder<'_> {
             };
         }
         builder = match table.prompt {
-            Some(PromptSize::Compact | PromptSize::Full) if !code => {
-                let text = "it chooses between the prompts of code agents: leave it out with this strategy";
+            Some(PromptSize::Compact | PromptSize::Full) if one_prompt => {
+                let text = "it chooses between the prompts of agents that write code or plan: leave it out with this strategy";
                 return Err(at.problem("prompt", text).into());
             }
             Some(PromptSize::Compact) => builder.profile(ModelProfile { small: true, ..profile }),

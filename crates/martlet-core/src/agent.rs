@@ -336,4 +336,11 @@ pub enum SpecError {
 /// An input that does not satisfy the schema of the agent's input. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the input does not fit the agent's input schema: {0}")]
-pub struct InputError(pub(crate) String);
+pub struct InputError(String);
+
+impl InputError {
+    /// An input that does not fit for that reason.
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self(problem.into())
+    }
+}

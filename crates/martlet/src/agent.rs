@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use martlet_core::{
-    AgentSettings, AgentSpec, CodeLimits, ManagedSpec, ModelOptions, ModelProfile, Prompts, RunId, Strategy,
-    Task,
+    AgentSettings, AgentSpec, CodeLimits, InputError, ManagedSpec, ModelOptions, ModelProfile, Prompts,
+    RunId, Strategy, Task,
 };
-use martlet_model::{Model, SharedModel};
+use martlet_model::{Model, OpenAiCompatible, SharedModel};
 use martlet_sandbox::{InProcess, Sandbox, SessionOptions};
 use martlet_store::Journal;
-use martlet_tools::{Tool, Toolbox, ToolboxError};
+use martlet_tools::{Tool, Toolbox, ToolboxError, schema_of};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::approve::Approver;
@@ -45,6 +47,9 @@ pub(crate) struct Parts {
     pub(crate) max_depth: u32,
 }
 
+/// How many rounds a reasoning agent makes, unless it is set.
+const REASONING_STEPS: u32 = 10;
+
 /// How deep child runs may be nested, unless it is set.
 pub(crate) const MAX_DEPTH: u32 = 8;
 
@@ -65,9 +70,45 @@ impl Agent {
         AgentBuilder::new(Strategy::ToolCalling, Arc::new(model))
     }
 
+    /// An agent that plans: it has the model split the task into smaller ones, does those in parallel as far as they do
+    /// not depend on each other, and has the model check whether that completes the whole. It works with models that
+    /// know no tool calls. A step is one such round; there are at most 10, unless it is set.
+    pub fn reasoning(model: impl Model + 'static) -> AgentBuilder {
+        AgentBuilder::new(Strategy::Reasoning, Arc::new(model)).max_steps(REASONING_STEPS)
+    }
+
+    /// A reasoning agent on Gemma 3 (27B), which an Ollama server on this machine serves: [`Agent::reasoning`] with
+    /// [`OpenAiCompatible`] at `http://localhost:11434/v1`, temperature 0.7 and at most 10 rounds.
+    ///
+    /// # Errors
+    /// If the client cannot be set up; whether the server answers is seen when the agent runs.
+    pub fn gemma_on_ollama() -> Result<AgentBuilder, martlet_model::ConfigError> {
+        let model = OpenAiCompatible::new("http://localhost:11434/v1", "gemma3:27b")
+            .server(martlet_model::Server::LlamaCpp)
+            .build()?;
+        let options = ModelOptions { temperature: Some(0.7), ..ModelOptions::default() };
+        Ok(Self::reasoning(model).options(options))
+    }
+
     /// Prepares a run of this agent. Nothing happens until it is awaited or started.
+    ///
+    /// Where the agent has an input schema, the text is the JSON of an input, and is checked before anything is sent.
     pub fn run(&self, task: impl Into<Arc<str>>) -> RunRequest {
-        RunRequest::fresh(self.clone(), Task::new(task))
+        let task = Task::new(task);
+        let checked = self.spec().check_input(&Value::String(task.text.to_string()));
+        RunRequest::fresh(self.clone(), task).refused(checked.err())
+    }
+
+    /// Prepares a run on an input, which is checked against the agent's input schema before anything is sent. The task is
+    /// its JSON; of a text, or of an object of one text, that text.
+    pub fn run_with<T: Serialize>(&self, input: &T) -> RunRequest {
+        let task = serde_json::to_value(input)
+            .map_err(|error| InputError::new(error.to_string()))
+            .and_then(|input| self.spec().task(&input));
+        match task {
+            Ok(task) => RunRequest::fresh(self.clone(), task),
+            Err(error) => RunRequest::fresh(self.clone(), Task::default()).refused(Some(error)),
+        }
     }
 
     /// Prepares a run of a whole [`Task`]: with a history, images, files.
@@ -256,6 +297,24 @@ impl AgentBuilder {
     pub fn answer_schema(mut self, schema: Value) -> Self {
         self.settings.answer_schema = Some(schema);
         self
+    }
+
+    /// The Rust type that answers have: its JSON Schema is that of the answer, and [`RunResult::answer`] reads it.
+    ///
+    /// [`RunResult::answer`]: martlet_core::RunResult::answer
+    pub fn answer<T: JsonSchema>(self) -> Self {
+        self.answer_schema(schema_of::<T>())
+    }
+
+    /// JSON Schema that the input of a run must satisfy.
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.settings.input_schema = Some(schema);
+        self
+    }
+
+    /// The Rust type that inputs have, for [`Agent::run_with`].
+    pub fn input<T: JsonSchema>(self) -> Self {
+        self.input_schema(schema_of::<T>())
     }
 
     /// Adds a check of answers. A problem that it names is told to the model, which goes on.

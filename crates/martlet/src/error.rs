@@ -1,6 +1,6 @@
 //! What can go wrong for the caller.
 
-use martlet_core::{HostFailure, RunFailure, RunResult, SpecError};
+use martlet_core::{HostFailure, InputError, RunFailure, RunResult, SpecError};
 use martlet_store::JournalError;
 use martlet_tools::ToolboxError;
 
@@ -35,6 +35,9 @@ pub enum RunError {
         /// The run as far as it came.
         result: Box<RunResult>,
     },
+    /// The input does not satisfy the agent's input schema. Nothing was begun.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The run could not be recorded, so it was not continued.
     #[error("the run could not be recorded: {0}")]
     Journal(#[from] JournalError),
@@ -73,6 +76,7 @@ impl std::fmt::Debug for RunError {
                 .field("run", &result.run)
                 .field("steps", &result.steps.len())
                 .finish_non_exhaustive(),
+            Self::Input(error) => f.debug_tuple("Input").field(error).finish(),
             Self::Journal(error) => f.debug_tuple("Journal").field(error).finish(),
             Self::Resume(problem) => f.debug_tuple("Resume").field(problem).finish(),
             Self::Host(failure) => f.debug_tuple("Host").field(failure).finish(),

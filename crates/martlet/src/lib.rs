@@ -60,9 +60,9 @@ pub use martlet_core::graph::{
     OnError, OnFailure, Reducer, Retry, SkipCause, SkipKind, State,
 };
 pub use martlet_core::{
-    AgentSpec, Decision, Event, EventKind, GraphResult, GraphSpec, GraphStatus, Message, ModelOptions,
-    ModelProfile, Part, Prompts, Role, RunId, RunResult, RunStatus, Step, Strategy, Task, ToolSpec, Usage,
-    replay::replay,
+    AgentMetrics, AgentResponse, AgentSpec, Decision, Event, EventKind, GraphResult, GraphSpec, GraphStatus,
+    Message, ModelOptions, ModelProfile, Part, Prompts, Role, RunId, RunResult, RunStatus, Step, Strategy,
+    Task, ToolSpec, Usage, replay::replay,
 };
 pub use martlet_macros::tool;
 pub use martlet_model::{Model, OpenAiCompatible, SharedModel};
@@ -83,4 +83,6 @@ mod documents {
     mod tools {}
     #[doc = include_str!("../../../docs/graphs.md")]
     mod graphs {}
+    #[doc = include_str!("../../../docs/reasoning.md")]
+    mod reasoning {}
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use martlet_core::run::StopReason;
-use martlet_core::{Blob, Message, Part, RunId, RunResult, RunStatus, Task};
+use martlet_core::{Blob, InputError, Message, Part, RunId, RunResult, RunStatus, Task};
 use serde_json::Value;
 
 use crate::agent::Agent;
@@ -28,15 +28,22 @@ pub struct RunRequest {
     what: What<Task>,
     user: Option<Arc<str>>,
     timeout: Option<Duration>,
+    /// What is wrong with the input: then nothing is begun.
+    refused: Option<InputError>,
 }
 
 impl RunRequest {
     pub(crate) fn fresh(agent: Agent, task: Task) -> Self {
-        Self { agent, what: What::Fresh { id: random_id(), task }, user: None, timeout: None }
+        Self { agent, what: What::Fresh { id: random_id(), task }, user: None, timeout: None, refused: None }
     }
 
     pub(crate) fn resumed(agent: Agent, id: RunId) -> Self {
-        Self { agent, what: What::Resumed { id }, user: None, timeout: None }
+        Self { agent, what: What::Resumed { id }, user: None, timeout: None, refused: None }
+    }
+
+    pub(crate) fn refused(mut self, problem: Option<InputError>) -> Self {
+        self.refused = problem;
+        self
     }
 
     /// The most steps, if not as many as the agent's limit says; at least 1.
@@ -117,6 +124,9 @@ impl RunRequest {
         bus: Option<Arc<Bus>>,
         stop: impl Future<Output = StopReason> + Send,
     ) -> Result<RunResult, RunError> {
+        if let Some(problem) = self.refused {
+            return Err(problem.into());
+        }
         let mut what = self.what;
         if let What::Fresh { task, .. } = &mut what
             && task.started_ms == 0

@@ -53,6 +53,31 @@ fn a_tool_calling_agent_uses_its_tools() {
 }
 
 #[test]
+fn a_reasoning_agent_shows_its_plan() {
+    let place = Place::new();
+    let plan = json!({"has_sufficient_info": true, "reasoning": "Compute, then say it.", "tasks": [
+        {"description": "Compute 6 times 7", "tool_name": "python", "depends_on": [], "requires_user_input": false},
+        {"description": "Divide it by 0", "tool_name": "python", "depends_on": [1], "requires_user_input": false},
+        {"description": "Say it", "tool_name": null, "depends_on": [2], "requires_user_input": false},
+    ]});
+    let check = |complete: bool, missing: &[&str]| {
+        Reply::text(json!({"is_complete": complete, "reasoning": "I looked.", "missing_steps": missing, "next_action": ""}).to_string())
+    };
+    let again = json!({"has_sufficient_info": true, "reasoning": "It is there.", "tasks": []});
+    let server = FakeServer::with_replies([
+        Reply::text(plan.to_string()),
+        Reply::text("{\"code\": \"6 * 7\"}"),
+        Reply::text("{\"code\": \"1 / 0\"}"),
+        check(false, &["the division"]),
+        Reply::text(again.to_string()),
+    ]);
+    let arguments = ["run", "--action-type", "reasoning", "--tools", "python", "--", "6 times 7?"];
+    let done = answered(&place, &server, &arguments);
+    assert!(done.stdout.contains("42"), "{done:?}");
+    settings().bind(|| insta::assert_snapshot!(done.stderr));
+}
+
+#[test]
 fn quiet_shows_nothing_and_verbose_more() {
     let place = Place::new();
     let quiet = answered(&place, &two_steps(), &["run", "-q", "Twice the sum?"]);

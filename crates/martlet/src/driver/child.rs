@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use martlet_core::graph::{NodeFailure, NodeFailureKind, NodeStatus, task_text};
+use martlet_core::graph::{NodeFailure, NodeFailureKind, NodeStatus};
 use martlet_core::{
     ChildEnd, EffectId, GraphResult, GraphStatus, GraphTask, HostFailure, Outcome, RunFailure, RunId,
     RunResult, RunStatus, Task, Usage,
@@ -61,7 +61,13 @@ async fn child_run(
     let started_ms = scope.clock().now_ms();
     match child {
         Child::Agent(agent) => {
-            let task = Task { started_ms, ..Task::new(task_text(&input)) };
+            let task = match agent.spec().task(&input) {
+                Ok(task) => Task { started_ms, ..task },
+                Err(error) => {
+                    let failure = NodeFailure::new(NodeFailureKind::Input, error.to_string());
+                    return (Err(failure), Usage::default());
+                }
+            };
             match driven(&**agent.parts(), scope, id, run, name, task, limit).await {
                 Ok(machine) => {
                     machine.into_result().map_or_else(no_result, |result| end_of_agent(result, limit))

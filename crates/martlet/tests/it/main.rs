@@ -10,5 +10,6 @@ mod graphs;
 mod journal;
 mod managed;
 mod observe;
+mod reasoning;
 mod run;
 mod support;

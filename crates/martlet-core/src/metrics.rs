@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::reasoning::{CompletionCheck, ReplyFor, TaskRecord, TaskStatus};
 use crate::step::{CallRecord, RunResult, Step};
-use crate::tool::display_value;
+use crate::tool::{FINAL_ANSWER, display_value};
 
 /// What a run took. As JSON it has the keys of the `AgentMetrics` of other reasoning agents.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -143,7 +143,9 @@ fn history(step: &Step) -> Vec<HistoryItem> {
             .unwrap_or_else(|| step.answer.as_ref().map(display_value).unwrap_or_default()),
         status: status(step.error.is_none()),
     });
-    program.into_iter().chain(step.calls.iter().map(|record| call_item(step, record))).collect()
+    // The answer is the result itself; the call that only hands it over has none of its own.
+    let done = step.calls.iter().filter(|record| record.result.is_some() || record.call.name != FINAL_ANSWER);
+    program.into_iter().chain(done.map(|record| call_item(step, record))).collect()
 }
 
 fn task_item(step: &Step, record: &TaskRecord) -> HistoryItem {

@@ -488,11 +488,18 @@ impl Run {
         });
     }
 
-    /// An answer written as text: the JSON in it, where the agent's answer has a schema.
+    /// An answer written as text: the JSON in it where the agent's answer has a schema, but the words themselves if
+    /// they are what the schema asks for and the JSON is not.
     fn text_answer(&self, text: &str) -> Value {
         let text = text.trim();
-        let parsed = self.agent.answer_schema.as_ref().and_then(|_| serde_json::from_str(text).ok());
-        parsed.unwrap_or_else(|| if text.is_empty() { Value::Null } else { Value::String(text.to_owned()) })
+        if text.is_empty() {
+            return Value::Null;
+        }
+        let words = Value::String(text.to_owned());
+        let Some(schema) = &self.agent.answer_schema else { return words };
+        let Ok(parsed) = serde_json::from_str(text) else { return words };
+        let fits = |answer: &Value| crate::schema::check(schema, answer).is_ok();
+        if !fits(&parsed) && fits(&words) { words } else { parsed }
     }
 
     // --- the model -------------------------------------------------------------------------------------

@@ -140,6 +140,12 @@ pub enum RunFailure {
     /// The model gave no reply.
     #[error("the model gave no reply: {0}")]
     Model(ModelFailure),
+    /// Something is missing that only the user can give, and a text would be no answer by the agent's schema.
+    #[error("{needed}")]
+    Information {
+        /// What the user is told.
+        needed: String,
+    },
     /// The machine could not perform an effect.
     #[error("{message}")]
     Host {

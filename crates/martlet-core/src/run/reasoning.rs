@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Pending, Phase, Run};
+use super::{Pending, Phase, Run, was_cut};
 use crate::agent::Strategy;
 use crate::effect::Timing;
 use crate::event::EventKind;
@@ -22,13 +22,16 @@ use crate::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest, Res
 use crate::parse::values_in_text;
 use crate::prompt::Question;
 use crate::reasoning::{CompletionCheck, Plan, PlannedTask, ReplyFor, ReplyRecord};
-use crate::step::{RunStatus, StepError};
+use crate::step::{RunFailure, RunStatus, StepError};
 use crate::tool::display_value;
 use plan::Read;
 pub(super) use tasks::Working;
 
 /// What an argument call's temperature is at most: arguments are copied, not invented.
 const ARGUMENTS_TEMPERATURE: f32 = 0.3;
+
+/// What is wrong with a reply that ends at the token limit.
+const CUT: &str = "it was cut off at the token limit: be shorter";
 
 /// A model call of a step that makes several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,7 +69,11 @@ impl Run {
     }
 
     fn ask_again(&mut self, ask: Ask, said: &str, problem: &str) {
-        let is_json = ask.purpose != ReplyFor::Answer || self.agent.answer_schema.is_some();
+        let is_json = match ask.purpose {
+            ReplyFor::Answer => self.agent.answer_schema.is_some(),
+            ReplyFor::Response { .. } => false,
+            ReplyFor::Plan | ReplyFor::Arguments { .. } | ReplyFor::Check => true,
+        };
         match self.agent.prompts.again(problem, is_json) {
             Ok(text) => {
                 self.ask_for(Pending::Ask(Ask { again: Some((said.to_owned(), text.into())), ..ask }))
@@ -138,13 +145,40 @@ impl Run {
         self.usage += reply.usage;
         self.step.usage += reply.usage;
         let text = reply.text.trim().to_owned();
+        let cut = was_cut(&reply);
         self.step.replies.push(ReplyRecord { purpose: ask.purpose, reply, problem: None, timing });
         match ask.purpose {
+            // What is there of a plan or a check serves; half a text must not be written by a tool, nor be an answer.
+            ReplyFor::Arguments { .. } | ReplyFor::Response { .. } | ReplyFor::Answer if cut => {
+                self.cut_replied(ask, text, timing);
+            }
             ReplyFor::Plan => self.plan_replied(ask, &text),
             ReplyFor::Arguments { task } => self.arguments_replied(ask, task, &text, timing),
             ReplyFor::Response { task } => self.response_replied(task, &text, timing),
             ReplyFor::Check => self.check_replied(ask, &text),
             ReplyFor::Answer => self.answer_replied(ask, &text),
+        }
+    }
+
+    /// A reply that is not used because its end is missing: there is a second try, and that one has to be whole.
+    fn cut_replied(&mut self, ask: Ask, text: String, timing: Timing) {
+        self.replied("", Some(CUT));
+        match ask.purpose {
+            ReplyFor::Arguments { task } | ReplyFor::Response { task } => {
+                if ask.again.is_none() {
+                    self.spend_time(task, timing);
+                    return self.ask_again(ask, &text, CUT);
+                }
+                let failure = "the model's reply was cut off at the token limit, twice".to_owned();
+                self.task_ended(task, Err(failure), timing);
+            }
+            _ if ask.again.is_none() => self.ask_again(ask, &text, CUT),
+            // Nobody is asked any more, and the status says that it is not the whole answer.
+            _ if self.step.last_call => self.conclude(Value::String(text)),
+            _ => {
+                self.step.answer = Some(Value::String(text));
+                self.reject(CUT.to_owned());
+            }
         }
     }
 
@@ -221,7 +255,7 @@ impl Run {
         if lacks || !questions.is_empty() {
             let needed = ask_for_information(&plan.reasoning, &questions);
             self.step.plan = Some(Plan { has_sufficient_info: false, ..plan });
-            return self.answer_is(Value::String(needed));
+            return self.lacks_information(needed);
         }
         self.step.plan = Some(plan);
         if tasks.is_empty() { self.give_answer() } else { self.start_tasks(tasks) }
@@ -306,11 +340,13 @@ impl Run {
             return self.conclude(answer);
         };
         let mut values = values_in_text(text);
+        let words = Value::String(text.to_owned());
         let fitting = values.iter().position(|value| crate::schema::check(schema, value).is_ok());
         let answer = match fitting {
             Some(place) => values.swap_remove(place),
-            // What comes nearest: the first value, or the words.
-            None if values.is_empty() => Value::String(text.to_owned()),
+            // The words, if they are an answer; else what comes nearest to one.
+            None if values.is_empty() => words,
+            None if crate::schema::check(schema, &words).is_ok() => words,
             None => values.swap_remove(0),
         };
         match (crate::schema::check(schema, &answer), &ask.again) {
@@ -347,10 +383,17 @@ impl Run {
         self.finish(RunStatus::StepLimit);
     }
 
-    /// Ends the run with an answer that neither the schema nor the host is asked about: what the user has to be told.
-    fn answer_is(&mut self, answer: Value) {
-        self.step.answer = Some(answer);
-        self.accept();
+    /// Ends the run with what the user has to be told. It is the answer where an answer can be a text; to one who waits
+    /// for a value of another form it would be a wrong one.
+    fn lacks_information(&mut self, needed: String) {
+        let told = Value::String(needed);
+        let schema = self.agent.answer_schema.as_ref();
+        if schema.is_none_or(|schema| crate::schema::check(schema, &told).is_ok()) {
+            self.step.answer = Some(told);
+            return self.accept();
+        }
+        self.said_answer(&told);
+        self.fail(RunFailure::Information { needed: display_value(&told) }, RunStatus::Failed);
     }
 
     /// The conversation remembers what the user was told.

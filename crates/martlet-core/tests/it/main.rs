@@ -12,6 +12,7 @@ mod managed;
 mod prompts;
 mod properties;
 mod reasoning;
+mod reasoning_replies;
 mod simulate;
 mod support;
 mod tool_calling;

@@ -11,28 +11,28 @@ use serde_json::{Value, json};
 
 use crate::support::{lookup, only_effect, reply, say, says, settings, settle, start, tool_ok};
 
-fn agent() -> AgentSettings {
+pub(crate) fn agent() -> AgentSettings {
     settings(Strategy::Reasoning)
 }
 
-fn task(description: &str, tool: Option<&str>, depends_on: &[u32]) -> Value {
+pub(crate) fn task(description: &str, tool: Option<&str>, depends_on: &[u32]) -> Value {
     json!({"description": description, "tool_name": tool, "depends_on": depends_on, "requires_user_input": false})
 }
 
-fn plan(tasks: &[Value]) -> String {
+pub(crate) fn plan(tasks: &[Value]) -> String {
     json!({"has_sufficient_info": true, "reasoning": "It is the way.", "tasks": tasks}).to_string()
 }
 
-fn complete() -> String {
+pub(crate) fn complete() -> String {
     check(true, &[])
 }
 
-fn check(is_complete: bool, missing: &[&str]) -> String {
+pub(crate) fn check(is_complete: bool, missing: &[&str]) -> String {
     json!({"is_complete": is_complete, "reasoning": "I looked.", "missing_steps": missing, "next_action": "Go on."}).to_string()
 }
 
-type ModelCall = (EffectId, ModelRequest);
-type ToolCall = (EffectId, String, Value);
+pub(crate) type ModelCall = (EffectId, ModelRequest);
+pub(crate) type ToolCall = (EffectId, String, Value);
 
 /// The model calls and the tool calls that are new.
 fn new_effects(run: &mut Run) -> (Vec<ModelCall>, Vec<ToolCall>) {
@@ -48,13 +48,13 @@ fn new_effects(run: &mut Run) -> (Vec<ModelCall>, Vec<ToolCall>) {
 }
 
 /// The one tool call that is new.
-fn only_tool(run: &mut Run) -> ToolCall {
+pub(crate) fn only_tool(run: &mut Run) -> ToolCall {
     let (models, mut tools) = new_effects(run);
     assert!(models.is_empty() && tools.len() == 1, "{models:?} {tools:?}");
     tools.remove(0)
 }
 
-fn question(request: &ModelRequest) -> String {
+pub(crate) fn question(request: &ModelRequest) -> String {
     request.messages.iter().rfind(|message| message.role == Role::User).unwrap().joined_text()
 }
 

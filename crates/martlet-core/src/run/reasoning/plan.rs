@@ -94,8 +94,10 @@ pub(super) fn read_plan(text: &str, agent: &AgentSpec) -> Result<Read, String> {
 fn plan_of(value: &Value, agent: &AgentSpec) -> Result<Read, String> {
     let (object, tasks) = match value {
         Value::Object(object) => (Some(object), object.get("tasks")),
-        // The tasks alone.
-        Value::Array(items) if items.iter().all(|item| item.get("description").is_some()) => {
+        // The tasks alone. An empty list is none: `[]` may be anything, such as a box to tick.
+        Value::Array(items)
+            if !items.is_empty() && items.iter().all(|item| item.get("description").is_some()) =>
+        {
             (None, Some(value))
         }
         _ => return Err("a plan is a JSON object with `has_sufficient_info`, `reasoning` and `tasks`".into()),

@@ -240,7 +240,7 @@ impl Run {
         });
     }
 
-    fn spend_time(&mut self, number: u32, timing: Timing) {
+    pub(super) fn spend_time(&mut self, number: u32, timing: Timing) {
         if let Some(record) = self.task_mut(number) {
             record.timing = record.timing.spanning(&timing);
         }

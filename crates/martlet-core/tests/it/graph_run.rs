@@ -118,6 +118,17 @@ fn chains_of_unequal_nodes_take_no_longer_than_the_longest() {
 }
 
 #[test]
+fn the_critical_path_leads_to_the_end_also_where_that_takes_no_time() {
+    let settings = graph(&["a", "b", "c", "end"], &["a>b", "a>c", "b>end", "c>end"]);
+    let (result, _) = run(settings, &[], |name| match name {
+        "b" => 20,
+        "c" => 30,
+        _ => 0,
+    });
+    assert_eq!(result.critical_path, ["a", "c", "end"].map(std::sync::Arc::from));
+}
+
+#[test]
 fn a_time_limit_stops_an_attempt_and_a_retry_begins_another() {
     // 3 and 4.
     let mut settings = graph(&["a"], &[]);

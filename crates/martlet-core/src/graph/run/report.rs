@@ -1,7 +1,5 @@
 //! The result of a graph's run: what became of each node, and which of them took the time.
 
-use std::cmp::Reverse;
-
 use serde_json::{Map, Value};
 
 use super::GraphRun;
@@ -37,13 +35,14 @@ impl GraphRun {
         let run = |node: NodeIndex| self.nodes.get(node as usize);
         let settled_us = |node: NodeIndex| run(node).map_or(0, |run| run.settled_us);
         let ran = |node: &NodeIndex| run(*node).is_some_and(|run| run.attempts > 0);
-        // Of those that were settled at the same moment, one that was stopped was not what the others waited for.
+        // Of those that were settled at the same moment, one that was stopped was not what the others waited for, and
+        // one below another waited for it.
         let latest = |nodes: &mut dyn Iterator<Item = NodeIndex>| {
             nodes.max_by_key(|node| {
                 let stopped = run(*node)
                     .and_then(|run| run.cause.as_ref())
                     .is_some_and(|cause| matches!(cause.kind, SkipKind::Lost | SkipKind::Ended));
-                (settled_us(*node), !stopped, Reverse(*node))
+                (settled_us(*node), !stopped, self.spec.rank(*node))
             })
         };
         let mut path: Vec<NodeIndex> = Vec::new();

@@ -252,7 +252,7 @@ fn of_status(status: GraphStatus) -> Exit {
 
 fn of_error(error: &GraphRunError) -> Exit {
     match error {
-        GraphRunError::Failed { failure, .. } => match failure.kind {
+        GraphRunError::Failed { failure, .. } => match failure.failure.kind {
             NodeFailureKind::Limit => Exit::Limit,
             NodeFailureKind::Unavailable => Exit::Unreachable,
             _ => Exit::Failed,

@@ -47,7 +47,9 @@ pub use expression::{Expression, ExpressionError, Scope, Shared, check_template,
 pub use input::{Item, NodeInput, task_text};
 pub use picture::{MOST_DRAWN_NODES, MOST_MAPPED_NODES, dot, dot_of, mermaid, mermaid_of, svg, text};
 pub use reducer::Reducer;
-pub use result::{GraphResult, GraphStatus, NodeReport, NodeStatus, Repeated, SkipCause, SkipKind};
+pub use result::{
+    GraphFailure, GraphResult, GraphStatus, NodeReport, NodeStatus, Repeated, SkipCause, SkipKind,
+};
 pub use run::{GraphRun, GraphTask};
 pub use spec::{
     AtMax, Condition, EdgeSpec, ForEach, ForEachOrder, GraphLimits, GraphSettings, Join, NodeFailure,

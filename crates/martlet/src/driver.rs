@@ -25,7 +25,6 @@ use futures::stream::FuturesUnordered;
 use martlet_core::run::StopReason;
 use martlet_core::{EffectId, Machine, RunId, Settlement};
 
-pub(crate) use child::first_failure;
 pub(crate) use clock::now_ms;
 pub(crate) use error::DriveError;
 pub(crate) use scope::Scope;

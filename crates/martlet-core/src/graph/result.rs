@@ -174,19 +174,41 @@ pub struct GraphResult {
     pub final_state: Map<String, Value>,
     /// The output of the graph as a whole.
     pub output: Value,
+    /// What made the graph fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<GraphFailure>,
     /// What became of each node, in the order in which they were added.
     pub nodes: Vec<NodeReport>,
     /// The chain of nodes that took the time: each began when the one before was done.
     pub critical_path: Vec<Name>,
     /// How long the nodes of the critical path ran, in seconds, to three decimals.
     pub critical_path_seconds: f64,
-    /// Tokens of all child runs.
+    /// Tokens of all child runs that ended; those of child runs that were stopped with the graph are not in it.
     pub usage: Usage,
     /// From the start to the end of the last effect.
     pub timing: Timing,
     /// The state with its history.
     #[serde(skip)]
     pub state: StateLog,
+}
+
+/// What made a graph fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphFailure {
+    /// The node whose failure kept an end of the graph from completing; `None` if its output could not be made.
+    pub node: Option<Name>,
+    /// Why.
+    #[serde(flatten)]
+    pub failure: NodeFailure,
+}
+
+impl fmt::Display for GraphFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Some(node) => write!(f, "node `{node}` failed: {}", self.failure),
+            None => write!(f, "{}", self.failure),
+        }
+    }
 }
 
 impl GraphResult {

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::build::{GraphSpec, NodeIndex};
-use super::result::{GraphResult, GraphStatus, NodeStatus, Repeated, SkipCause, SkipKind};
-use super::spec::{NodeFailure, OnError, OnFailure};
-use super::state::StateLog;
+use super::result::{GraphFailure, GraphResult, GraphStatus, NodeStatus, Repeated, SkipCause, SkipKind};
+use super::spec::{NodeFailure, NodeFailureKind, OnError, OnFailure};
+use super::state::{State, StateLog};
 use crate::effect::{Effect, Outcome, Settlement, Timing};
 use crate::event::{EVENT_SCHEMA, Event, EventKind};
 use crate::id::{EffectId, RunId};
@@ -66,6 +66,10 @@ pub struct GraphRun {
     told: VecDeque<(u32, EdgeState)>,
     /// The first failure that keeps an end of the graph, a node that nothing follows, from completing.
     failure: Option<(NodeIndex, NodeFailure)>,
+    /// Why the output could not be made.
+    no_output: Option<NodeFailure>,
+    /// The state with which it began.
+    input: State,
     /// Something failed that the graph could do without.
     partial: bool,
     output: Value,
@@ -153,6 +157,8 @@ impl GraphRun {
             abandoned: Vec::new(),
             told: VecDeque::new(),
             failure: None,
+            no_output: None,
+            input: State::default(),
             partial: false,
             output: Value::Null,
             usage: Usage::default(),
@@ -166,6 +172,7 @@ impl GraphRun {
         for (key, value) in task.input {
             run.state.write(&key, value, &source, task.started_ms);
         }
+        run.input = run.state.current().clone();
         for node in 0..run.nodes.len() {
             let Ok(node) = NodeIndex::try_from(node) else { break };
             if run.spec.incoming(node).is_empty() {
@@ -250,20 +257,17 @@ impl GraphRun {
             None if self.partial => GraphStatus::Partial,
             None => GraphStatus::Success,
         };
-        let mut error = self
-            .failure
-            .as_ref()
-            .map(|(node, failure)| format!("node `{}` failed: {}", self.spec.name(*node), failure.message));
         if matches!(status, GraphStatus::Success | GraphStatus::Partial) {
             match self.make_output() {
                 Ok(output) => self.output = output,
                 Err(problem) => {
                     status = GraphStatus::Failed;
-                    error = Some(problem);
+                    self.no_output = Some(NodeFailure::new(NodeFailureKind::Input, problem));
                 }
             }
         }
         self.status = Some(status);
+        let error = self.why_failed().map(|failure| failure.to_string());
         self.emit(EventKind::GraphEnded {
             status,
             output: self.output.clone(),
@@ -271,6 +275,13 @@ impl GraphRun {
             usage: self.usage,
             timing: self.timing,
         });
+    }
+
+    /// What made the graph fail.
+    fn why_failed(&self) -> Option<GraphFailure> {
+        let of_node = self.failure.as_ref().map(|(node, failure)| (Some(self.spec.name(*node)), failure));
+        let (node, failure) = of_node.or(self.no_output.as_ref().map(|failure| (None, failure)))?;
+        Some(GraphFailure { node, failure: failure.clone() })
     }
 
     // --- the ends of nodes -------------------------------------------------------------------------------
@@ -375,7 +386,6 @@ impl GraphRun {
 
     /// Writes a result of the node to the state.
     fn write(&mut self, node: NodeIndex, value: Value) -> Result<(), NodeFailure> {
-        use super::spec::NodeFailureKind::Failed;
         let spec = self.spec.clone();
         let Some(settings) = spec.node(node) else { return Ok(()) };
         let key = settings.output_key();
@@ -385,7 +395,7 @@ impl GraphRun {
                 let reduced =
                     reducer.reduce(self.state.current().get(key), value.clone()).map_err(|problem| {
                         NodeFailure::new(
-                            Failed,
+                            NodeFailureKind::Failed,
                             format!("its result cannot be joined to the state key `{key}`: {problem}"),
                         )
                     })?;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use martlet_core::GraphSpec;
 use martlet_core::ToolSpec;
 use martlet_core::graph::{
-    AtMax, Condition, EdgeSpec, Expression, ForEach, GraphError, GraphSettings, Join, NodeSpec, Reducer,
-    Repeat, When, Work,
+    AtMax, Condition, EdgeSpec, Expression, ForEach, GraphError, GraphLimits, GraphSettings, Join, NodeSpec,
+    Reducer, Repeat, When, Work,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -259,6 +259,30 @@ fn options_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn what_holds_for_no_node_is_refused() {
+    let limited = GraphSettings {
+        nodes: vec![NodeSpec { class: Some("gpu".into()), ..node("a") }],
+        limits: GraphLimits { classes: [("gup".into(), 1)].into(), ..GraphLimits::default() },
+        ..GraphSettings::default()
+    };
+    refused_settings(limited, "no node has the class `gup` that has a limit; did you mean `gpu`?");
+    let reduced = |key: &str| GraphSettings {
+        nodes: vec![node("logs")],
+        reducers: [(key.into(), Reducer::Append)].into(),
+        ..GraphSettings::default()
+    };
+    refused_settings(
+        reduced("log"),
+        "no node writes the state key `log` that has a reducer; did you mean `logs`?",
+    );
+    refused_settings(
+        reduced("total"),
+        "no node writes the state key `total` that has a reducer: remove the reducer, or name the key that is written",
+    );
+    assert!(GraphSpec::new(reduced("logs")).is_ok());
+}
+
+#[test]
 fn a_prompt_is_a_template_for_an_agent() {
     let with = |work, prompt: &str| [NodeSpec { prompt: Some(prompt.into()), ..NodeSpec::new("a", work) }];
     assert!(build(&with(Work::Agent, "Write about {{ topic }}."), &[]).is_ok());
@@ -301,7 +325,13 @@ fn a_tool_gets_what_it_needs() {
     );
     let item = ForEach { name: "text".into(), ..ForEach::new(expression("rows")) };
     let copies = NodeSpec { for_each: Some(item), ..with(schema, &["count"]) };
-    assert!(build(&[copies], &[]).is_ok(), "its item is the argument");
+    assert!(build(&[copies.clone()], &[]).is_ok(), "its item is the argument");
+    let misspelt = ForEach { name: "txet".into(), ..ForEach::new(expression("rows")) };
+    refused(
+        &[NodeSpec { for_each: Some(misspelt), ..copies }],
+        &[],
+        "the tool `search` of node `a` needs `text`: add it to the node's `input_mapping`",
+    );
     let open = json!({"type": "object", "properties": {}, "additionalProperties": true});
     assert!(build(&[with(open, &["limit"])], &[]).is_ok());
     refused(

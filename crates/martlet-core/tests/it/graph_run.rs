@@ -212,6 +212,91 @@ fn an_agent_is_given_its_prompt_filled_in_and_its_tokens_are_counted() {
     assert_eq!((result.usage.input_tokens, result.node("b").unwrap().usage.output_tokens), (3, 2));
 }
 
+/// What the child runs of a node are given, one after the other; each answers with the number of the call.
+fn given(settings: GraphSettings, input: Value, node: &str) -> Vec<Value> {
+    let spec = Arc::new(GraphSpec::new(settings).unwrap());
+    let Value::Object(input) = input else { panic!("no object") };
+    let task = GraphTask { input, started_ms: START, ..GraphTask::default() };
+    let mut run = GraphRun::start(RunId::new("g").unwrap(), spec, task);
+    let mut given = Vec::new();
+    while !run.is_finished() {
+        for (id, effect) in run.take_effects() {
+            let outcome = match effect {
+                Effect::Child { name, input } => {
+                    if name == node {
+                        given.push(input);
+                    }
+                    let end = ChildEnd {
+                        run: id.child_run(),
+                        result: Ok(json!(given.len())),
+                        usage: Usage::default(),
+                    };
+                    Outcome::Child { end }
+                }
+                Effect::Function { name, .. } if name == "fails" => {
+                    Outcome::Function { result: Err(NodeFailure::new(NodeFailureKind::Failed, "it fails")) }
+                }
+                _ => Outcome::Function { result: Ok(json!("done")) },
+            };
+            run.settle(Settlement { id, outcome, timing: Timing { started_ms: START, elapsed_us: 1 } })
+                .unwrap();
+        }
+    }
+    given
+}
+
+#[test]
+fn a_child_is_given_the_input_and_the_results_above_it() {
+    // What runs beside it writes a key of the input, and one of those above it was skipped.
+    let mut settings =
+        graph(&["beside", "first", "fails", "child"], &["first>fails", "fails>child", "first>child"]);
+    settings.nodes[0].output_key = Some("draft".into());
+    settings.nodes[2].on_error = OnError::Skip;
+    settings.nodes[3].work = Work::Graph;
+    settings.nodes[3].join = Some(Join::AllTaken);
+    let input = json!({"draft": "v0", "style": "short"});
+    assert_eq!(given(settings, input, "child"), [json!({"draft": "v0", "first": "done", "style": "short"})]);
+}
+
+#[test]
+fn a_repeated_child_is_given_its_last_result() {
+    for work in [Work::Graph, Work::Agent] {
+        let mut settings = graph(&["improve"], &[]);
+        settings.nodes[0].work = work;
+        settings.nodes[0].output_key = Some("draft".into());
+        settings.nodes[0].repeat = Some(martlet_core::graph::Repeat {
+            until: Condition::Expression(Expression::new("draft == 3").unwrap()),
+            max: 9,
+            at_max: martlet_core::graph::AtMax::Fail,
+        });
+        let given = given(settings, json!({"draft": 0}), "improve");
+        assert_eq!(given, [json!({"draft": 0}), json!({"draft": 1}), json!({"draft": 2})]);
+    }
+}
+
+#[test]
+fn a_copy_of_a_graph_is_given_its_item_and_not_the_whole_list() {
+    let mut settings = graph(&["each"], &[]);
+    settings.nodes[0].work = Work::Graph;
+    settings.nodes[0].for_each = Some(martlet_core::graph::ForEach::new(Expression::new("docs").unwrap()));
+    let given = given(settings, json!({"docs": ["a", "b"], "style": "short"}), "each");
+    assert_eq!(given, [json!({"item": "a", "style": "short"}), json!({"item": "b", "style": "short"})]);
+}
+
+#[test]
+fn a_graph_says_which_failure_it_ended_by() {
+    let mut settings = graph(&["a", "b", "either", "c"], &["a>either", "b>either", "either>c"]);
+    settings.nodes[2].join = Some(Join::Any);
+    let (result, _) = run(settings.clone(), &["a", "c"], |name| if name == "a" { 1 } else { 5 });
+    assert_eq!(result.failure.unwrap().node.as_deref(), Some("c"), "the failure of a was made up for");
+    settings.output = Some(Expression::new("eihter").unwrap());
+    let (result, _) = run(settings, &[], |_| 1);
+    let failure = result.failure.unwrap();
+    assert_eq!((failure.node, failure.failure.kind), (None, NodeFailureKind::Input));
+    assert!(failure.failure.message.contains("did you mean `either`"), "{}", failure.failure.message);
+    assert_eq!(result.status, GraphStatus::Failed);
+}
+
 #[test]
 fn two_runs_of_one_graph_share_nothing() {
     // 13.

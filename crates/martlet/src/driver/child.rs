@@ -159,10 +159,11 @@ fn end_of_graph(result: GraphResult, limit: Option<Duration>) -> End {
     let failure = match result.status {
         GraphStatus::TimedOut => time_was_up(limit),
         GraphStatus::Cancelled => NodeFailure::new(NodeFailureKind::Failed, "was cancelled"),
-        _ => match first_failure(&result) {
-            Some((node, failure)) => {
-                NodeFailure::new(failure.kind, format!("its node `{node}` failed: {failure}"))
+        _ => match result.failure {
+            Some(GraphFailure { node: Some(node), failure }) => {
+                NodeFailure { message: format!("its node `{node}` failed: {failure}"), ..failure }
             }
+            Some(GraphFailure { node: None, failure }) => failure,
             None => NodeFailure::new(NodeFailureKind::Failed, "failed"),
         },
     };
@@ -175,15 +176,4 @@ fn time_was_up(limit: Option<Duration>) -> NodeFailure {
         None => "its time was up".to_owned(),
     };
     NodeFailure::new(NodeFailureKind::TimedOut, message)
-}
-
-/// The node that failed first, and why.
-pub(crate) fn first_failure(result: &GraphResult) -> Option<(&str, &NodeFailure)> {
-    result
-        .nodes
-        .iter()
-        .filter(|node| node.status == NodeStatus::Failed)
-        .filter_map(|node| Some((node.timing, &*node.name, node.error.as_ref()?)))
-        .min_by_key(|(timing, ..)| timing.ended_ms())
-        .map(|(_, name, failure)| (name, failure))
 }

@@ -39,14 +39,11 @@ pub enum GraphBuildError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphRunError {
-    /// A node failed that something depends on.
-    #[error("the graph failed at node `{node}`: {failure}")]
+    /// A node failed and kept an end of the graph from completing, or the output could not be made.
+    #[error("the graph failed: {failure}")]
     Failed {
-        /// The node that failed first.
-        node: String,
-        /// Why.
-        #[source]
-        failure: NodeFailure,
+        /// Which node, and why.
+        failure: GraphFailure,
         /// The run as far as it came.
         result: Box<GraphResult>,
     },
@@ -90,9 +87,8 @@ impl std::fmt::Debug for GraphRunError {
     /// Leaves the run itself out: an error that ends `main` is printed this way, and a state is no message.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Failed { node, failure, result } => f
+            Self::Failed { failure, result } => f
                 .debug_struct("Failed")
-                .field("node", node)
                 .field("failure", failure)
                 .field("run", &result.run)
                 .finish_non_exhaustive(),

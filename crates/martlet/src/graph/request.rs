@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use martlet_core::graph::{NodeFailure, NodeFailureKind};
+use martlet_core::graph::{GraphFailure, NodeFailure, NodeFailureKind};
 use martlet_core::run::StopReason;
 use martlet_core::{GraphResult, GraphStatus, GraphTask, RunId};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::Graph;
 use super::error::GraphRunError;
 use crate::blocking::block_on;
-use crate::driver::{Scope, What, drive, first_failure, now_ms};
+use crate::driver::{Scope, What, drive, now_ms};
 use crate::handle::RunHandle;
 use crate::ids::random_id;
 use crate::observe::Bus;
@@ -129,16 +129,13 @@ impl GraphRequest {
         if result.status != GraphStatus::Failed {
             return Ok(result);
         }
-        let (node, failure) = match first_failure(&result) {
-            Some((node, failure)) => (node.to_owned(), failure.clone()),
-            // No node failed, so it is the expression of the output.
-            None => (result.graph.clone(), NodeFailure::new(NodeFailureKind::Failed, NO_OUTPUT)),
-        };
-        Err(GraphRunError::Failed { node, failure, result: Box::new(result) })
+        let failure = result.failure.clone().unwrap_or_else(|| GraphFailure {
+            node: None,
+            failure: NodeFailure::new(NodeFailureKind::Failed, "no node says why"),
+        });
+        Err(GraphRunError::Failed { failure, result: Box::new(result) })
     }
 }
-
-const NO_OUTPUT: &str = "its output could not be made of the final state: check the expression of `output`";
 
 /// What a value is, for a message that must not hold it.
 fn kind_of(value: &Value) -> &'static str {

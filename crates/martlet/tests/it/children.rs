@@ -38,7 +38,7 @@ fn costly(tool: &str, arguments: Value) -> ModelReply {
 
 fn failed(error: &GraphRunError) -> (NodeFailureKind, String) {
     match error {
-        GraphRunError::Failed { failure, .. } => (failure.kind, failure.message.clone()),
+        GraphRunError::Failed { failure, .. } => (failure.failure.kind, failure.failure.message.clone()),
         other => panic!("{other}"),
     }
 }

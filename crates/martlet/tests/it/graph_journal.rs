@@ -275,8 +275,8 @@ async fn a_tool_whose_outcome_is_not_known_is_not_called_again() {
             assert_eq!(*calls.lock().unwrap(), 2);
         } else {
             let Err(GraphRunError::Failed { failure, .. }) = result else { panic!("{result:?}") };
-            assert_eq!(failure.kind, NodeFailureKind::Denied);
-            assert!(failure.message.contains("not known whether it took effect"), "{failure}");
+            assert_eq!(failure.failure.kind, NodeFailureKind::Denied);
+            assert!(failure.failure.message.contains("not known whether it took effect"), "{failure}");
             assert_eq!(*calls.lock().unwrap(), 1);
         }
     }
@@ -313,9 +313,11 @@ async fn what_was_used_before_a_crash_counts_for_the_budget_after_it() {
     let agent = Agent::tool_calling(model.clone()).build().unwrap();
     let graph = Graph::new("g")
         .node("first", agent.clone())
-        .node("second", agent)
+        .node("second", agent.clone())
+        .node("third", agent)
         .edge("first", "second")
-        .max_tokens(100 + 1)
+        .edge("second", "third")
+        .max_tokens(150)
         .journal(journal.clone())
         .build()
         .unwrap();
@@ -326,8 +328,10 @@ async fn what_was_used_before_a_crash_counts_for_the_budget_after_it() {
     }
     drop(run);
     assert!(journal.settled().len() >= 2);
-    // 100 of 101 are used: one more call, which uses them up; the run goes on as it was.
-    let result = graph.resume(id.clone()).await.unwrap();
+    // 100 of 150 are used: one more call, which uses them up, and none for the third node.
+    let error = graph.resume(id.clone()).await.unwrap_err();
+    let GraphRunError::Failed { failure, result } = error else { panic!("{error}") };
+    assert_eq!((failure.node.as_deref(), failure.failure.kind), (Some("third"), NodeFailureKind::Limit));
     assert_eq!(result.usage.total(), 200);
     assert_eq!(model.calls(), 3);
     let outcome = journal.written.lock().unwrap().iter().any(|(run, record)| {

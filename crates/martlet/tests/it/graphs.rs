@@ -43,7 +43,9 @@ fn endless(gone: Dropped) -> Node {
 
 fn failure(error: &GraphRunError) -> (&str, NodeFailureKind) {
     match error {
-        GraphRunError::Failed { node, failure, .. } => (node, failure.kind),
+        GraphRunError::Failed { failure, .. } => {
+            (failure.node.as_deref().unwrap_or_default(), failure.failure.kind)
+        }
         other => panic!("{other}"),
     }
 }

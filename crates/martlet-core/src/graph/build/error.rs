@@ -21,7 +21,7 @@ pub enum GraphError {
     #[error("there are two nodes named `{0}`: rename one of them")]
     DuplicateNode(String),
     /// An edge names a node that is not there.
-    #[error("the edge `{from} -> {to}` names `{name}`, which is not a node{}", did_you_mean(.nearest.as_deref()))]
+    #[error("the edge `{from} -> {to}` names `{name}`, which is not a node{}", did_you_mean(.nearest.as_deref(), "add the node, or correct the edge"))]
     UnknownNode {
         /// The node that the edge leaves.
         from: String,
@@ -133,6 +133,22 @@ pub enum GraphError {
         "the limit of the class `{0}` is 0, so that its nodes could not run: use at least 1, or leave it out"
     )]
     ClassLimit(String),
+    /// A limit of a class that no node has.
+    #[error("no node has the class `{class}` that has a limit{}", did_you_mean(.nearest.as_deref(), "remove the limit, or give it to nodes"))]
+    UnknownClass {
+        /// The class.
+        class: String,
+        /// The class that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A reducer of a state key that no node writes.
+    #[error("no node writes the state key `{key}` that has a reducer{}", did_you_mean(.nearest.as_deref(), "remove the reducer, or name the key that is written"))]
+    UnknownReducerKey {
+        /// The state key.
+        key: String,
+        /// The key that was probably meant.
+        nearest: Option<String>,
+    },
     /// The state key of a node cannot be used.
     #[error("the `output_key` of node `{node}` cannot be used: {problem}")]
     OutputKey {
@@ -222,10 +238,10 @@ pub enum GraphError {
     },
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
+fn did_you_mean(nearest: Option<&str>, otherwise: &str) -> String {
     match nearest {
         Some(nearest) => format!("; did you mean `{nearest}`?"),
-        None => ": add the node, or correct the edge".into(),
+        None => format!(": {otherwise}"),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The options of single nodes and the limits of the graph: what can be checked without looking at edges.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use minijinja::Environment;
 
 use super::error::GraphError;
 use crate::graph::spec::{GraphSettings, NodeSpec, Work};
 use crate::tool::ToolSpec;
-use crate::{prompt, schema};
+use crate::{name, prompt, schema};
 
 /// Names are shown in messages, pictures and tables.
 const MAX_NAME: usize = 128;
@@ -26,6 +26,18 @@ pub(super) fn check(settings: &GraphSettings) -> Result<(), GraphError> {
     }
     if let Some((class, _)) = settings.limits.classes.iter().find(|(_, limit)| **limit == 0) {
         return Err(GraphError::ClassLimit(class.clone()));
+    }
+    // What has no node to hold for would hold for nothing: probably a name that is misspelt.
+    let classes = || settings.nodes.iter().filter_map(|node| node.class.as_deref());
+    if let Some(class) = settings.limits.classes.keys().find(|class| !classes().any(|known| known == *class))
+    {
+        let nearest = name::nearest(class, classes()).map(str::to_owned);
+        return Err(GraphError::UnknownClass { class: class.clone(), nearest });
+    }
+    let written: HashSet<&str> = settings.nodes.iter().map(NodeSpec::output_key).collect();
+    if let Some(key) = settings.reducers.keys().find(|key| !written.contains(key.as_str())) {
+        let nearest = name::nearest(key, settings.nodes.iter().map(NodeSpec::output_key)).map(str::to_owned);
+        return Err(GraphError::UnknownReducerKey { key: key.clone(), nearest });
     }
     let mut checked = Checked::default();
     settings.nodes.iter().try_for_each(|node| checked.node(node))
@@ -104,11 +116,10 @@ impl<'a> Checked<'a> {
             })?;
             self.tools.insert(&spec.name, spec);
         }
-        // A copy's item can be an argument too.
-        let Some(mapping) = node.input_mapping.as_ref().filter(|_| node.for_each.is_none()) else {
-            return Ok(());
-        };
-        if let Some(parameter) = schema::required(spec).find(|name| !mapping.contains_key(*name)) {
+        let Some(mapping) = &node.input_mapping else { return Ok(()) };
+        let item = node.for_each.as_ref().map(|for_each| for_each.name.as_str());
+        let is_given = |name: &str| mapping.contains_key(name) || item == Some(name);
+        if let Some(parameter) = schema::required(spec).find(|name| !is_given(name)) {
             return Err(GraphError::ToolParameterMissing {
                 node: node.name.clone(),
                 tool: spec.name.clone(),

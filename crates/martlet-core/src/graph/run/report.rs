@@ -67,6 +67,7 @@ impl GraphRun {
 
 pub(super) fn result(run: GraphRun, status: GraphStatus) -> GraphResult {
     let path = run.critical_path();
+    let failure = run.why_failed();
     let mut critical = vec![false; run.nodes.len()];
     let mut on_path_us = 0_u64;
     for node in &path {
@@ -127,6 +128,7 @@ pub(super) fn result(run: GraphRun, status: GraphStatus) -> GraphResult {
         errors,
         final_state: run.state.current().to_object(),
         output: run.output,
+        failure,
         nodes: reports,
         critical_path,
         critical_path_seconds: seconds(on_path_us),

@@ -186,7 +186,7 @@ impl GraphRun {
                         input.to_value()
                     }
                     None => {
-                        let mut values = self.inherited(node, &input.state);
+                        let mut values = self.inherited(node, settings, &input.state);
                         values.extend(input.item.map(|item| (item.name.to_string(), (*item.value).clone())));
                         Value::Object(values)
                     }
@@ -224,27 +224,35 @@ impl GraphRun {
         Ok(input)
     }
 
-    /// What a child run is given where nothing says what: the input of the graph and the results of the nodes above. What
-    /// runs beside it is left out, so that the child is given the same whichever is faster.
-    fn inherited(&self, node: NodeIndex, state: &State) -> Map<String, Value> {
-        let mut keys: BTreeSet<&str> = BTreeSet::new();
+    /// What a child run is given where nothing says what: the input of the graph, the results of the nodes above, and for
+    /// a repetition its own last one. What runs beside it is left out, so that the child is given the same whichever is
+    /// faster; and for a copy the list that its item is from.
+    fn inherited(&self, node: NodeIndex, settings: &NodeSpec, state: &State) -> Map<String, Value> {
+        let mut results: BTreeSet<&str> = BTreeSet::new();
+        if self.nodes.get(node as usize).is_some_and(|run| run.repeated.is_some()) {
+            results.insert(settings.output_key());
+        }
         let mut seen: BTreeSet<NodeIndex> = BTreeSet::new();
         let mut below = vec![node];
         while let Some(node) = below.pop() {
             for edge in self.spec.incoming(node) {
                 let Some((from, _)) = self.spec.ends(*edge) else { continue };
-                if self.status_of(from) == NodeStatus::Completed && seen.insert(from) {
-                    keys.extend(self.spec.node(from).map(NodeSpec::output_key));
+                if seen.insert(from) {
+                    if self.status_of(from) == NodeStatus::Completed {
+                        results.extend(self.spec.node(from).map(NodeSpec::output_key));
+                    }
                     below.push(from);
                 }
             }
         }
-        state
-            .keys()
-            .filter(|key| {
-                keys.contains(key) || state.entry(key).is_some_and(|entry| &*entry.source == "input")
+        let list = settings.for_each.as_ref().map(|for_each| for_each.over.as_str().trim());
+        let keys: BTreeSet<&str> = results.iter().copied().chain(self.input.keys()).collect();
+        keys.into_iter()
+            .filter(|key| Some(*key) != list)
+            .filter_map(|key| {
+                let value = if results.contains(key) { state.get(key) } else { self.input.get(key) };
+                Some((key.to_owned(), value?.clone()))
             })
-            .map(|key| (key.to_owned(), state[key].clone()))
             .collect()
     }
 
@@ -492,8 +500,13 @@ fn copies(for_each: &ForEach, state: &State) -> Result<Copies, NodeFailure> {
 /// The arguments of a tool: the mapped values; without a mapping an item that is an object, or those of the tool's
 /// parameters that the item or the state has.
 fn tool_arguments(spec: &ToolSpec, input: &NodeInput) -> Map<String, Value> {
+    let is_parameter = |name: &str| spec.parameter_names().any(|known| known == name);
     if let Some(values) = &input.values {
-        return values.clone();
+        let mut arguments = values.clone();
+        if let Some(item) = input.item.as_ref().filter(|item| is_parameter(&item.name)) {
+            arguments.entry(item.name.to_string()).or_insert_with(|| (*item.value).clone());
+        }
+        return arguments;
     }
     match &input.item {
         Some(item) => match &*item.value {

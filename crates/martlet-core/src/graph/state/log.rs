@@ -16,8 +16,9 @@ const FORMAT: u64 = 1;
 /// The state of a graph's run with all that was ever written to it, in order.
 ///
 /// The history is append-only and is kept as long as the log: its memory is that of every value ever written, each
-/// held once and shared with the snapshots. What a graph writes is bounded by its nodes; in a loop, write a value that
-/// stays small, or the reference of one that is stored elsewhere.
+/// held once and shared with the snapshots. Under the reducers that join (`append`, `merge`), each write holds the whole
+/// joined value as it was then: to collect from thousands of nodes, use copies of one node (`for_each`), whose result is
+/// one list. In a loop, write a value that stays small, or the reference of one that is stored elsewhere.
 ///
 /// It is stored as its history alone, from which the state follows.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]

@@ -122,6 +122,7 @@ pub(crate) fn execute(graph: &GraphSpec, story: &Story<'_>) -> GraphResult {
         node_results: serde_json::Map::new(),
         errors: serde_json::Map::new(),
         final_state: serde_json::Map::new(),
+        failure: None,
         output: serde_json::Value::Null,
         critical_path,
         critical_path_seconds: seconds,

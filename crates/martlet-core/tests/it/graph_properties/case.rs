@@ -368,10 +368,16 @@ impl Case {
     }
 
     pub(super) fn settings(&self) -> GraphSettings {
-        let classes = self.class_limit.map(|limit| ("busy".to_owned(), limit)).into_iter().collect();
+        let nodes: Vec<NodeSpec> =
+            self.nodes.iter().enumerate().map(|(place, node)| self.node_spec(place, node)).collect();
+        // Limits and reducers that hold for no node are refused.
+        let limit = self.class_limit.filter(|_| nodes.iter().any(|node| node.class.is_some()));
+        let classes = limit.map(|limit| ("busy".to_owned(), limit)).into_iter().collect();
+        let mut reducers = BTreeMap::from([("log".into(), Reducer::Append), ("sum".into(), Reducer::Sum)]);
+        reducers.retain(|key: &String, _| nodes.iter().any(|node| node.output_key() == key));
         GraphSettings {
             name: "random".into(),
-            nodes: self.nodes.iter().enumerate().map(|(place, node)| self.node_spec(place, node)).collect(),
+            nodes,
             edges: self
                 .edges
                 .iter()
@@ -386,7 +392,7 @@ impl Case {
                     },
                 })
                 .collect(),
-            reducers: BTreeMap::from([("log".into(), Reducer::Append), ("sum".into(), Reducer::Sum)]),
+            reducers,
             limits: GraphLimits {
                 max_parallel: self.max_parallel,
                 classes,

@@ -56,8 +56,8 @@ pub use graph::{
 };
 pub use handle::RunHandle;
 pub use martlet_core::graph::{
-    AtMax, Expression, ForEach, ForEachOrder, Join, NodeFailure, NodeFailureKind, NodeReport, NodeStatus,
-    OnError, OnFailure, Reducer, Retry, SkipCause, SkipKind, State,
+    AtMax, Expression, ForEach, ForEachOrder, GraphFailure, Join, NodeFailure, NodeFailureKind, NodeReport,
+    NodeStatus, OnError, OnFailure, Reducer, Retry, SkipCause, SkipKind, State,
 };
 pub use martlet_core::{
     AgentMetrics, AgentResponse, AgentSpec, Decision, Event, EventKind, GraphResult, GraphSpec, GraphStatus,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use martlet_core::graph::{NodeFailure, NodeFailureKind, NodeStatus};
+use martlet_core::graph::{GraphFailure, NodeFailure, NodeFailureKind};
 use martlet_core::{
     ChildEnd, EffectId, GraphResult, GraphStatus, GraphTask, HostFailure, Outcome, RunFailure, RunId,
     RunResult, RunStatus, Task, Usage,

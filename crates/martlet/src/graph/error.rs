@@ -1,6 +1,6 @@
 //! What can go wrong with graphs for the caller.
 
-use martlet_core::graph::{ExpressionError, GraphError, NodeFailure};
+use martlet_core::graph::{ExpressionError, GraphError, GraphFailure};
 use martlet_core::{GraphResult, HostFailure};
 use martlet_store::JournalError;
 use martlet_tools::ToolboxError;

@@ -260,7 +260,17 @@ fn check_agents(settings: &AgentSettings) -> Result<(), SpecError> {
             crate::schema::compile(schema)
                 .map_err(|problem| SpecError::ToolSchema { tool: name(), problem })?;
         }
-        if agent.kind == ManagedKind::Agent {
+        if agent.input.is_some() {
+            agent.tool().check_schema().map_err(|problem| SpecError::ManagedInput {
+                agent: name(),
+                problem: format!("{problem}; let it take a struct"),
+            })?;
+            if agent.prompt.is_some() {
+                let problem = "it is given the input as it is, so its `managed_task` template would not be used: \
+                               remove the template or the schema";
+                return Err(SpecError::ManagedInput { agent: name(), problem: problem.into() });
+            }
+        } else if agent.kind == ManagedKind::Agent {
             // A template that fails is better known now than in the middle of a run.
             agent.input(&settings.name, &Map::new())?;
         }
@@ -319,6 +329,14 @@ pub enum SpecError {
         "the managed agent `{0}` has no description: say what it is good for, or no task will be given to it"
     )]
     NoDescription(String),
+    /// A managed agent that cannot be called with its input.
+    #[error("the managed agent `{agent}` cannot be called with an input of its schema: {problem}")]
+    ManagedInput {
+        /// The name.
+        agent: String,
+        /// What is wrong and what to do about it.
+        problem: String,
+    },
     /// The schema of the input cannot be used.
     #[error("the schema of the input cannot be used: {0}")]
     InputSchema(String),

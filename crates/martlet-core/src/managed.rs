@@ -13,7 +13,7 @@ const ADDITIONAL_ARGS: &str = "additional_args";
 
 /// What an agent needs to know of another agent, or of a graph, that it may give tasks to.
 ///
-/// The model calls it like a tool, with a task and values that go along with it. Each call is an
+/// The model calls it like a tool, with a task and values that go along with it, or with its input. Each call is an
 /// [`Effect::Child`](crate::Effect::Child).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +26,10 @@ pub struct ManagedSpec {
     /// What performs a call of it.
     #[serde(default)]
     pub kind: ManagedKind,
+    /// JSON Schema of its input, if it has one; that of an object. It is then called with the members of that object,
+    /// instead of with a task, and the object is its input as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
     /// JSON Schema of its answer, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<Value>,
@@ -57,6 +61,7 @@ impl ManagedSpec {
             name: name.into(),
             description: description.into(),
             kind: ManagedKind::Agent,
+            input: None,
             returns: None,
             needs_approval: false,
             prompt: None,
@@ -77,8 +82,8 @@ impl ManagedSpec {
             ),
             ManagedKind::Graph => ("What it is to work on.", "Further values that it begins with, by name."),
         };
-        let mut tool = ToolSpec::new(&self.name, &self.description)
-            .parameters(json!({
+        let parameters = self.input.clone().unwrap_or_else(|| {
+            json!({
                 "type": "object",
                 "properties": {
                     TASK: {"type": "string", "description": task},
@@ -86,7 +91,10 @@ impl ManagedSpec {
                     ADDITIONAL_ARGS: {"type": ["object", "null"], "description": values},
                 },
                 "required": [TASK],
-            }))
+            })
+        });
+        let mut tool = ToolSpec::new(&self.name, &self.description)
+            .parameters(parameters)
             .flags(ToolFlags { needs_approval: self.needs_approval, ..ToolFlags::default() });
         tool.returns.clone_from(&self.returns);
         tool
@@ -94,6 +102,10 @@ impl ManagedSpec {
 
     /// What the child run is given for a call by the agent named `manager`.
     pub(crate) fn input(&self, manager: &str, arguments: &Map<String, Value>) -> Result<Value, PromptError> {
+        if self.input.is_some() {
+            // Words around it would not satisfy the schema.
+            return Ok(Value::Object(arguments.clone()));
+        }
         let task = arguments.get(TASK).map(display_value).unwrap_or_default();
         let values = arguments.get(ADDITIONAL_ARGS).and_then(Value::as_object).filter(|map| !map.is_empty());
         match self.kind {

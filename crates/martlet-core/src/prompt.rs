@@ -27,7 +27,7 @@ use crate::tool::{FINAL_ANSWER, ToolSpec};
 pub use questions::ReasoningPrompts;
 pub(crate) use questions::{Known, Question, Rejected, ResultShown};
 
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("code/full", include_str!("prompt/code_full.j2")),
     ("code/compact", include_str!("prompt/code_compact.j2")),
     ("tools/native", include_str!("prompt/tools_native.j2")),
@@ -40,6 +40,7 @@ const TEMPLATES: [(&str, &str); 16] = [
     ("reasoning/arguments", include_str!("prompt/reasoning_arguments.j2")),
     ("reasoning/response", include_str!("prompt/reasoning_response.j2")),
     ("reasoning/check", include_str!("prompt/reasoning_check.j2")),
+    ("reasoning/check_compact", include_str!("prompt/reasoning_check_compact.j2")),
     ("reasoning/answer", include_str!("prompt/reasoning_answer.j2")),
     ("reasoning/again", include_str!("prompt/reasoning_again.j2")),
     ("last_call", include_str!("prompt/last_call.j2")),
@@ -68,9 +69,9 @@ pub struct Prompts {
     /// What the model is told when the steps are used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_call: Option<String>,
-    /// What this agent is told when another agent gives it a task. It sees `manager`, the other agent's name; `task`;
-    /// `additional_args`, the values that go with the task, as JSON text, or `none`; `name`, its own; and `structured`,
-    /// which says whether its answer has a schema.
+    /// What this agent is told when another agent gives it a task; not used with an input schema. It sees `manager`, the
+    /// other agent's name; `task`; `additional_args`, the values that go with the task, as JSON text, or `none`; `name`,
+    /// its own; and `structured`, which says whether its answer has a schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_task: Option<String>,
     /// What a reasoning agent is asked.
@@ -93,6 +94,12 @@ impl Prompts {
             offered.iter().filter(|tool| tool.name != FINAL_ANSWER).map(describe).collect();
         let (agents, tools): (Vec<&ToolSpec>, Vec<&ToolSpec>) =
             offered.iter().partition(|tool| agent.managed(&tool.name).is_some());
+        let briefed: Vec<&str> = agent
+            .agents
+            .iter()
+            .filter(|managed| managed.input.is_none())
+            .map(|managed| managed.name.as_str())
+            .collect();
         let described = |tools: Vec<&ToolSpec>| tools.into_iter().map(describe).collect::<Vec<Value>>();
         render(
             self.system.as_deref(),
@@ -103,6 +110,8 @@ impl Prompts {
                 "instructions": agent.instructions,
                 "tools": described(tools),
                 "agents": described(agents),
+                // Those that are called with a task, and not with an input of their own form.
+                "briefed": briefed,
                 "plannable": plannable,
                 "modules": agent.code.modules,
                 "notes": agent.code.notes,

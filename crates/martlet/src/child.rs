@@ -35,6 +35,11 @@ impl Child {
             Self::Agent(agent) => {
                 let spec = agent.spec();
                 let mut managed = ManagedSpec::agent(&spec.name, &spec.description);
+                // Where a text will do, it is given its task in words.
+                let words = serde_json::Value::from("words");
+                let takes_words =
+                    |schema: &serde_json::Value| martlet_core::schema::check(schema, &words).is_ok();
+                managed.input = spec.input_schema.clone().filter(|schema| !takes_words(schema));
                 managed.returns.clone_from(&spec.answer_schema);
                 managed.prompt.clone_from(&spec.prompts.managed_task);
                 managed

@@ -92,6 +92,7 @@ impl Prompts {
             Question::Plan => (&own.plan, "reasoning/plan"),
             Question::Arguments { .. } => (&own.arguments, "reasoning/arguments"),
             Question::Response { .. } => (&own.response, "reasoning/response"),
+            Question::Check if small => (&own.check, "reasoning/check_compact"),
             Question::Check => (&own.check, "reasoning/check"),
             Question::Answer { .. } => (&own.answer, "reasoning/answer"),
         };

@@ -30,6 +30,11 @@ pub(super) use tasks::Working;
 /// What an argument call's temperature is at most: arguments are copied, not invented.
 const ARGUMENTS_TEMPERATURE: f32 = 0.3;
 
+/// The most tokens of a small model's first try at a plan or at arguments, and at a check: small models that lose their
+/// way write until they are stopped. A second try has what the agent's options allow.
+const SMALL_REPLY: u32 = 400;
+const SMALL_CHECK: u32 = 150;
+
 /// What is wrong with a reply that ends at the token limit.
 const CUT: &str = "it was cut off at the token limit: be shorter";
 
@@ -86,7 +91,7 @@ impl Run {
     fn format(&self, purpose: ReplyFor) -> Option<ResponseFormat> {
         let (name, schema) = match purpose {
             ReplyFor::Plan => ("plan", plan::plan_schema(&self.agent)),
-            ReplyFor::Check => ("completion", plan::check_schema()),
+            ReplyFor::Check => ("completion", plan::check_schema(&self.agent)),
             ReplyFor::Arguments { task } => {
                 let name = self.task(task)?.task.tool_name.as_deref()?;
                 ("arguments", self.agent.tool(name)?.parameters.clone())
@@ -108,6 +113,13 @@ impl Run {
         } else if self.repeats && ask.purpose == ReplyFor::Plan {
             // The same question at temperature 0 gives the same plan again.
             options.temperature = Some(options.temperature.unwrap_or_default().max(0.7));
+        }
+        if self.agent.profile.small && options.max_tokens.is_none() && ask.again.is_none() {
+            options.max_tokens = match ask.purpose {
+                ReplyFor::Plan | ReplyFor::Arguments { .. } => Some(SMALL_REPLY),
+                ReplyFor::Check => Some(SMALL_CHECK),
+                ReplyFor::Response { .. } | ReplyFor::Answer => None,
+            };
         }
         let mut parts = vec![Part::text(ask.question.clone())];
         let mut messages = self.messages.clone();

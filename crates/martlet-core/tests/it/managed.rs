@@ -263,6 +263,38 @@ fn a_managed_agent_can_have_its_own_words_for_a_task() {
 }
 
 #[test]
+fn a_managed_agent_with_an_input_of_its_own_is_called_with_it() {
+    let mut own = scout();
+    let schema = json!({
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "days": {"$ref": "#/$defs/days"}},
+        "required": ["city"],
+        "$defs": {"days": {"type": "integer"}},
+    });
+    own.input = Some(schema.clone());
+    let team = AgentSettings { agents: [own.clone()].into(), ..settings(Strategy::ToolCalling) };
+    let mut run = start(team.clone());
+    assert_eq!(run.agent().tool("scout").unwrap().parameters, schema);
+    assert!(!run.agent().system_prompt().contains("additional_args"));
+    let asked = calls(&mut run, &[("c1", "scout", json!({"task": "Find figures."}))]);
+    assert!(!asked.tools.is_empty());
+    let asked = calls(&mut run, &[("c2", "scout", json!({"city": "Oslo", "days": 2}))]);
+    assert!(asked.messages.last().unwrap().joined_text().contains("city"), "{:?}", asked.messages.last());
+    let (_, effect) = only_effect(&mut run);
+    assert_eq!(child(effect), ("scout".into(), json!({"city": "Oslo", "days": 2})));
+
+    let refused = |own: &ManagedSpec| {
+        let agents = [own.clone()].into();
+        AgentSpec::new(AgentSettings { agents, ..team.clone() }).unwrap_err().to_string()
+    };
+    own.prompt = Some("{{ task }}".into());
+    assert!(refused(&own).contains("remove the template or the schema"), "{}", refused(&own));
+    own.prompt = None;
+    own.input = Some(json!({"type": "integer"}));
+    assert!(refused(&own).contains("type \"object\"; let it take a struct"), "{}", refused(&own));
+}
+
+#[test]
 fn what_cannot_be_called_is_refused_when_the_agent_is_made() {
     let refused = |agents: Vec<ManagedSpec>| {
         let agent = AgentSettings { agents: agents.into(), ..settings(Strategy::Code) };

@@ -458,18 +458,29 @@ fn used_up_tokens_end_the_run() {
 fn the_questions_to_a_small_model_are_short() {
     let mut settings = agent();
     settings.profile = ModelProfile { small: true, prefill: true, native_tools: false };
-    let mut run = start(settings);
+    let mut run = start(settings.clone());
     let asked = says(&mut run, &plan(&[task("Find a", Some("lookup"), &[])]));
     insta::assert_snapshot!("compact_plan", question(&asked));
-    assert_eq!(asked.options.temperature, Some(0.0));
+    assert_eq!((asked.options.temperature, asked.options.max_tokens), (Some(0.0), Some(400)));
     let Some(ResponseFormat::JsonSchema { schema, .. }) = &asked.response_format else { panic!("{asked:?}") };
     assert_eq!(schema.pointer("/properties/tasks/items/properties/requires_user_input"), None);
     let asked = says(&mut run, "{\"key\": \"a\"}");
     insta::assert_snapshot!("compact_arguments", question(&asked));
     let (id, _, _) = only_tool(&mut run);
     tool_ok(&mut run, &id, json!(3));
-    let asked = says(&mut run, &check(false, &["more"]));
+    let asked = says(&mut run, "It is, I think.");
     insta::assert_snapshot!("compact_check", question(&asked));
+    assert_eq!(asked.options.max_tokens, Some(150));
+    let Some(ResponseFormat::JsonSchema { schema, .. }) = &asked.response_format else { panic!("{asked:?}") };
+    assert_eq!(schema["required"], json!(["is_complete"]));
+    // A second try may be longer: some models think before they write.
+    let asked = says(&mut run, "{\"is_complete\": true}");
+    assert_eq!(asked.options.max_tokens, None);
+    assert_eq!(run.result().unwrap().output, json!(3));
+
+    settings.options.max_tokens = Some(900);
+    let asked = says(&mut start(settings), "");
+    assert_eq!(asked.options.max_tokens, Some(900));
 }
 
 #[test]

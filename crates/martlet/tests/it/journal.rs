@@ -1,11 +1,12 @@
 //! Recording runs, and going on with them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use martlet::core::ToolFlags;
+use martlet::core::{EffectId, Outcome, Settlement, Timing, ToolFlags, ToolOutput};
 use martlet::store::{Journal, JournalError, MemoryJournal};
 use martlet::tools::tool_fn;
 use martlet::{Agent, JournalRecord, RunError, RunId, RunStatus, ToolContext, ToolError, ToolSpec};
@@ -186,4 +187,19 @@ async fn a_finished_run_is_read_back_whole() {
 fn a_record_of_a_newer_version_is_refused_with_advice() {
     let error = JournalRecord::from_bytes(br#"{"v": 99, "type": "started"}"#).unwrap_err();
     assert!(error.contains("update Martlet"), "{error}");
+}
+
+#[test]
+fn a_float_comes_back_from_the_journal_to_the_last_bit() {
+    // Read without care for the last bit, this one becomes its neighbour, and a replay goes another way.
+    let value = 51.248178375505404_f64;
+    let settlement = Settlement {
+        id: EffectId { run: RunId::new("run_float").unwrap(), step: 1, index: 0 },
+        outcome: Outcome::Tool { result: Ok(ToolOutput::from(json!({ "value": value }))) },
+        timing: Timing::default(),
+    };
+    let record = JournalRecord::Settled { settlement: Cow::Owned(settlement) };
+    let bytes = record.to_bytes().unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("51.248178375505404"));
+    assert_eq!(JournalRecord::from_bytes(&bytes).unwrap(), record);
 }

@@ -437,6 +437,32 @@ async fn a_run_that_was_cut_off_inside_a_child_goes_on_there() {
 }
 
 #[tokio::test]
+async fn an_agent_with_an_input_of_a_rust_type_is_called_with_it() {
+    let greeter =
+        Agent::code(ScriptedModel::from_fn(|request, _| answer(&format!("'hello {}'", task(request)))))
+            .name("greeter")
+            .description("Greets people.")
+            .input::<Who>()
+            .build()
+            .unwrap();
+    let code = "```python\nfinal_answer(greeter(who='Ada'))\n```";
+    let agent = Agent::code(ScriptedModel::new([code])).managed(greeter).build().unwrap();
+    let output = agent.run("Greet Ada.").await.unwrap().output;
+    assert_eq!(output, json!("hello Ada"));
+
+    // A text satisfies this schema, so it is given its task in words.
+    let echo = Agent::code(ScriptedModel::new([answer("'heard'")]))
+        .name("echo")
+        .description("Listens.")
+        .input_schema(json!({"type": "string"}))
+        .build()
+        .unwrap();
+    let code = "```python\nfinal_answer(echo('Listen.'))\n```";
+    let agent = Agent::code(ScriptedModel::new([code])).managed(echo).build().unwrap();
+    assert_eq!(agent.run("Say something.").await.unwrap().output, json!("heard"));
+}
+
+#[tokio::test]
 async fn a_graph_is_managed_like_an_agent() {
     let graph = Graph::new("count_words")
         .description("Counts the words of a text, so many times.")

@@ -61,7 +61,16 @@ pub(super) fn plan_schema(agent: &AgentSpec) -> Value {
 }
 
 /// The form of a completion check.
-pub(super) fn check_schema() -> Value {
+pub(super) fn check_schema(agent: &AgentSpec) -> Value {
+    if agent.profile.small {
+        // Reasons and lists take a small model long, and talk it out of being done.
+        return json!({
+            "type": "object",
+            "properties": {"is_complete": {"type": "boolean"}, "next_action": {"type": "string"}},
+            "required": ["is_complete"],
+            "additionalProperties": false,
+        });
+    }
     json!({
         "type": "object",
         "properties": {

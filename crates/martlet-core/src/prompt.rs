@@ -6,8 +6,8 @@
 //! `managed_task`; the blocks of a system prompt are `role`, `tools`, `team`, `examples`, `rules` and `instructions`. A
 //! system prompt sees the tools as `tools` and the managed agents as `agents`, one of a reasoning agent sees both as
 //! `plannable`. What a reasoning agent's model is asked is in `reasoning/plan`, `reasoning/plan_compact`,
-//! `reasoning/arguments`, `reasoning/response`, `reasoning/check`, `reasoning/answer` and `reasoning/again`; each but the
-//! last begins with `reasoning/context`.
+//! `reasoning/arguments`, `reasoning/response`, `reasoning/check`, `reasoning/check_compact`, `reasoning/answer` and
+//! `reasoning/again`; each but the last begins with `reasoning/context`.
 
 mod questions;
 

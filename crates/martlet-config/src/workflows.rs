@@ -6,6 +6,7 @@ use martlet::core::graph::{NodeFailure, NodeFailureKind, Scope, check_template, 
 use martlet::{Expression, ForEach, Graph, Input, Node, Retry};
 
 use crate::builder::Builder;
+use crate::duration::Time;
 use crate::error::{ConfigError, Problem, instead};
 use crate::load::Config;
 use crate::settings::{After, ForEachTable, NodeTable, RetryFields, WorkflowTable};
@@ -66,6 +67,9 @@ impl Builder<'_> {
         }
         for (class, nodes) in &table.classes {
             graph = graph.class_limit(class, *nodes);
+        }
+        for (key, value) in &table.input {
+            graph = graph.default_input(key, value.clone());
         }
         for (key, reducer) in &table.reducers {
             graph = graph.reducer(key, reducer.clone());
@@ -139,7 +143,7 @@ impl Builder<'_> {
         if let Some(fields) = &table.retry {
             node = node.retry_with(retry(&fields.0));
         }
-        if let Some(time) = table.timeout {
+        if let Some(time) = self.timeout(table) {
             node = node.timeout(time.0);
         }
         node = node.on_error(table.on_error);
@@ -153,6 +157,14 @@ impl Builder<'_> {
             node = node.repeat_until_when(repeat.until.as_str(), repeat.max).at_max(repeat.at_max);
         }
         Ok(node)
+    }
+
+    /// How long an attempt may take: each is a run of the node's agent or workflow, which may have a limit of its own.
+    fn timeout(&self, table: &NodeTable) -> Option<Time> {
+        let settings = self.config.settings();
+        let of_agent = || settings.agents.get(table.agent.as_ref()?)?.timeout;
+        let of_workflow = || settings.workflows.get(table.workflow.as_ref()?)?.timeout;
+        table.timeout.or_else(of_agent).or_else(of_workflow)
     }
 
     /// Who does the work.

@@ -14,6 +14,7 @@ use martlet_core::{ConditionOf, EffectId, GraphSpec, RunId};
 use martlet_store::Journal;
 use martlet_tools::Toolbox;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::approve::Approver;
 use crate::child::Child;
@@ -61,6 +62,8 @@ pub(crate) struct GraphParts {
     /// Who does the work of each node, in the order of the nodes.
     performers: Vec<Performer>,
     pub(crate) conditions: HashMap<ConditionOf, HostCondition>,
+    /// What the state begins with where a run is given nothing else.
+    default_input: Map<String, Value>,
     /// `None` where none was set: then that of the run above decides, and nobody in the first one.
     pub(crate) approver: Option<Arc<dyn Approver>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
@@ -77,6 +80,13 @@ pub(crate) enum Performer {
 }
 
 impl GraphParts {
+    /// The state that a run with this input begins with.
+    pub(crate) fn first_state(&self, input: Map<String, Value>) -> Map<String, Value> {
+        let mut state = self.default_input.clone();
+        state.extend(input);
+        state
+    }
+
     /// Who does the work of the node of that name.
     pub(crate) fn performer(&self, node: &str) -> Option<&Performer> {
         self.performers.get(self.spec.place(node)? as usize)

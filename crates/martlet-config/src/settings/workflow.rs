@@ -18,7 +18,8 @@ use crate::duration::Time;
 pub struct WorkflowTable {
     /// What it does, for people and for other agents.
     pub description: String,
-    /// The values with which the state begins, unless the run is given others.
+    /// The values with which the state begins, unless the run is given others; also where it is a node of another
+    /// workflow, or an agent's.
     pub input: Map<String, Value>,
     /// An expression on the final state that gives the output. Default: the result of the last node, or an object of
     /// the results where the workflow ends in several.
@@ -36,7 +37,8 @@ pub struct WorkflowTable {
     pub on_failure: OnFailure,
     /// Tokens that all model calls may read and write together. Default: no limit.
     pub max_tokens: Option<u64>,
-    /// The most time of a run. Default: no limit.
+    /// The most time of a run, also as a node of a workflow that has no limit of its own. It does not count where an
+    /// agent manages it. Default: no limit.
     pub timeout: Option<Time>,
 }
 
@@ -74,7 +76,7 @@ pub struct NodeTable {
     pub may_skip: bool,
     /// How a failure is tried again: a number, or a table. Default: not.
     pub retry: Option<NodeRetry>,
-    /// How long one attempt may take. Default: no limit.
+    /// How long one attempt may take. Default: the limit of its agent or workflow, else none.
     pub timeout: Option<Time>,
     /// What a failure means. Default: `fail`.
     pub on_error: OnError,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use martlet_core::graph::{Condition, EdgeSpec, Expression, GraphSettings, OnFailure, Reducer, State, When};
 use martlet_core::{ConditionOf, GraphSpec};
 use martlet_store::Journal;
+use serde_json::{Map, Value};
 
 use super::condition::{HostCondition, Verdict, condition};
 use super::error::GraphBuildError;
@@ -20,6 +21,7 @@ pub struct GraphBuilder {
     settings: GraphSettings,
     performers: Vec<Performer>,
     conditions: HashMap<ConditionOf, HostCondition>,
+    default_input: Map<String, Value>,
     approver: Option<Arc<dyn Approver>>,
     journal: Option<Arc<dyn Journal>>,
     max_depth: u32,
@@ -32,6 +34,7 @@ impl GraphBuilder {
             settings: GraphSettings { name, ..GraphSettings::default() },
             performers: Vec::new(),
             conditions: HashMap::new(),
+            default_input: Map::new(),
             approver: None,
             journal: None,
             max_depth: MAX_DEPTH,
@@ -42,6 +45,13 @@ impl GraphBuilder {
     /// What it does, for people and for other agents.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.settings.description = description.into();
+        self
+    }
+
+    /// A value with which the state begins where a run is given none of that name: also where the graph is a node of
+    /// another graph, or an agent's.
+    pub fn default_input(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.default_input.insert(name.into(), value.into());
         self
     }
 
@@ -184,6 +194,7 @@ impl GraphBuilder {
             spec: Arc::new(GraphSpec::new(self.settings)?),
             performers: self.performers,
             conditions: self.conditions,
+            default_input: self.default_input,
             approver: self.approver,
             journal: self.journal,
             max_depth: self.max_depth,

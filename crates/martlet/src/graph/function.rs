@@ -87,12 +87,13 @@ impl Input {
         self.values.item.as_ref().map(|item| item.index)
     }
 
-    /// Everything as one JSON value: what an agent in the place of the function would be given.
+    /// What the node is given as one JSON value: the values that it maps, or the whole state where it maps none, with the
+    /// item of a copy among them; the item alone for a copy of a node that maps none.
     pub fn value(&self) -> Value {
         self.values.to_value()
     }
 
-    /// The state as it was when the node started.
+    /// The state as it was when the node's join was complete; where it is repeated, after the time before.
     pub fn state(&self) -> &State {
         &self.values.state
     }

@@ -91,7 +91,8 @@ impl Node {
         self
     }
 
-    /// How long one attempt may take; then it is cancelled and the node failed. Waiting for a person does not count.
+    /// How long one attempt may take; then it is cancelled and the node failed. That a tool node waits for a person
+    /// does not count; that somebody inside of an agent or a graph waits for one does.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.spec.timeout_ms = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
         self

@@ -42,7 +42,9 @@ pub struct GraphRequest {
 impl GraphRequest {
     pub(super) fn fresh(graph: Graph, input: &impl Serialize) -> Self {
         let task = match serde_json::to_value(input) {
-            Ok(Value::Object(input)) => Ok(GraphTask { input, ..GraphTask::default() }),
+            Ok(Value::Object(input)) => {
+                Ok(GraphTask { input: graph.parts().first_state(input), ..GraphTask::default() })
+            }
             Ok(other) => Err(kind_of(&other).to_owned()),
             Err(error) => Err(format!("a value that cannot be written as JSON ({error})")),
         };

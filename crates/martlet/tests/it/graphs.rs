@@ -29,6 +29,21 @@ fn takes(ms: u64) -> Node {
     })
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_run_is_not_given_comes_from_the_graph() {
+    let state = async |input: Input| input.value();
+    let inner = Graph::new("inner")
+        .default_input("unit", "mm")
+        .default_input("n", 1)
+        .node("state", state)
+        .build()
+        .unwrap();
+    let output = inner.run(json!({"n": 2})).await.unwrap().output;
+    assert_eq!(output, json!({"unit": "mm", "n": 2}));
+    let outer = Graph::new("outer").node("inner", Node::new(inner).input("n", "3")).build().unwrap();
+    assert_eq!(outer.run(json!({})).await.unwrap().output, json!({"unit": "mm", "n": 3}));
+}
+
 /// A node that never ends, and says when it is dropped.
 fn endless(gone: Dropped) -> Node {
     let gone = Arc::new(Mutex::new(Some(gone)));

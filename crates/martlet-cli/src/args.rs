@@ -71,8 +71,8 @@ Examples:
 const WORKFLOW_AFTER: &str = "\
 The output goes to standard output, everything else to standard error.
 
-Exit codes: 0 done, 1 a node failed, 2 wrong arguments or configuration, 4 tokens used up, 69 a service not \
-reachable, 124 time used up, 130 Ctrl-C, 143 SIGTERM.";
+Exit codes: 0 done, 1 a node failed, 2 wrong arguments or configuration, 4 tokens used up, 5 the \
+provider refused, 69 a service not reachable, 75 busy, 124 time used up, 130 Ctrl-C, 143 SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -143,7 +143,19 @@ async fn run(args: WorkflowRunArgs) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
     let config = config::load(&args.config)?;
     let table = config.workflow_table(&args.name).map_err(Failure::usage)?;
-    let input = input::read(&args, &table.input)?;
+    // Standard input may stay silent for long: a signal must be heard meanwhile.
+    let (args, input) = {
+        let reading = tokio::task::spawn_blocking(move || {
+            let input = input::read(&args);
+            (args, input)
+        });
+        signals
+            .unless_stopped(async {
+                reading.await.map_err(|error| Failure::host("cannot read the input", error))
+            })
+            .await?
+    };
+    let input = input?;
     let mut sink = Sink::open(args.output_file.as_deref())?;
     let picture_file = match &args.picture {
         Some(path) => Some((format_of(path)?, Sink::open(Some(path))?)),
@@ -252,9 +264,10 @@ fn of_status(status: GraphStatus) -> Exit {
 
 fn of_error(error: &GraphRunError) -> Exit {
     match error {
-        GraphRunError::Failed { failure, .. } => match failure.failure.kind {
-            NodeFailureKind::Limit => Exit::Limit,
-            NodeFailureKind::Unavailable => Exit::Unreachable,
+        GraphRunError::Failed { failure, .. } => match (failure.failure.kind, failure.failure.model) {
+            (NodeFailureKind::Limit, _) => Exit::Limit,
+            (_, Some(kind)) => Exit::of_model(kind),
+            (NodeFailureKind::Unavailable, None) => Exit::Unreachable,
             _ => Exit::Failed,
         },
         GraphRunError::Input(_) => Exit::Usage,

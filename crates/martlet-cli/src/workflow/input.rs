@@ -1,4 +1,4 @@
-//! What a workflow's state begins with: the configuration's values, those of a file, those of flags.
+//! The values of files and of flags with which a workflow's state begins, besides those of the configuration.
 
 use std::path::Path;
 
@@ -8,12 +8,10 @@ use crate::args::WorkflowRunArgs;
 use crate::exit::Failure;
 use crate::input::{read_text, stdin_text};
 
-/// Reads the input. Later ones take the place of earlier ones: `defaults`, `--input-file`, `--input`.
-pub(super) fn read(
-    args: &WorkflowRunArgs,
-    defaults: &Map<String, Value>,
-) -> Result<Map<String, Value>, Failure> {
-    let mut input = defaults.clone();
+/// Reads the input. Later ones take the place of earlier ones: `--input-file`, `--input`. Blocks while standard input is
+/// open and silent.
+pub(super) fn read(args: &WorkflowRunArgs) -> Result<Map<String, Value>, Failure> {
+    let mut input = Map::new();
     for path in &args.input_files {
         let text = if path == Path::new("-") { stdin_text()? } else { read_text(path)? };
         match serde_json::from_str(&text) {

@@ -79,8 +79,16 @@ fn sigterm_is_graceful_and_has_its_own_code() {
 #[test]
 fn a_silent_stdin_can_be_left() {
     let place = Place::new();
+    place.write("martlet.toml", "[workflows.w.nodes.a]\nvalue = \"1\"\n");
+    for arguments in [&["run"][..], &["workflow", "run", "w", "--input-file", "-"]] {
+        leave(&place, arguments);
+    }
+}
+
+/// Interrupts a command that reads a silent standard input.
+fn leave(place: &Place, arguments: &[&str]) {
     let server = FakeServer::always("never asked");
-    let mut child = place.with(&server, &["run"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = place.with(&server, arguments).stdin(std::process::Stdio::piped()).spawn().unwrap();
     let input = child.stdin.take();
     let start = Instant::now();
     // Its handler is there as soon as the process is in the middle of reading: until then the signal ends it.
@@ -92,6 +100,6 @@ fn a_silent_stdin_can_be_left() {
         std::thread::yield_now();
     }
     assert!(send(child.id(), libc::SIGINT));
-    assert_eq!(finish(child).code, Some(130));
+    assert_eq!(finish(child).code, Some(130), "{arguments:?}");
     drop(input);
 }

@@ -192,6 +192,75 @@ fn time_that_is_up_has_its_own_code() {
     assert_eq!(report["status"], "timed_out", "{report}");
 }
 
+#[test]
+fn the_time_limits_of_agents_and_workflows_hold_in_nodes() {
+    let server = FakeServer::always(Reply::never());
+    let place = place(
+        &server,
+        r#"
+[agents.slow]
+timeout = "200ms"
+
+[workflows.inner]
+timeout = "300ms"
+nodes.wait = { agent = "endless" }
+
+[agents.endless]
+
+[workflows.w]
+on_failure = "finish"
+nodes.agent = { agent = "slow", prompt = "Wait." }
+nodes.own = { agent = "slow", prompt = "Wait.", timeout = "100ms" }
+nodes.workflow = { workflow = "inner" }
+"#,
+    );
+    let done = run(&place, &["w", "-q", "--json", "--timeout", "60s"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    for (node, limit) in [("agent", "200 ms"), ("own", "100 ms"), ("workflow", "300 ms")] {
+        assert!(report["errors"][node].to_string().contains(limit), "{node}: {report}");
+    }
+}
+
+#[test]
+fn the_values_of_a_workflow_are_there_in_a_node_and_for_an_agent() {
+    let server = FakeServer::always(code("final_answer(inner('go', {'n': 7}))"));
+    let place = place(
+        &server,
+        r#"
+[workflows.inner]
+description = "Gives what it has."
+input = { unit = "mm", n = 1 }
+nodes.result.value = "[n, unit]"
+
+[agents.boss]
+agents = ["inner"]
+
+[workflows.w]
+nodes.given = { workflow = "inner", input = { n = "2 + 3" } }
+nodes.asked = { agent = "boss", prompt = "Ask." }
+output = "[given, asked]"
+"#,
+    );
+    let whole = run(&place, &["w", "-q"]);
+    assert_eq!((whole.code, whole.stdout.trim()), (Some(0), r#"[[5,"mm"],[7,"mm"]]"#), "{whole:?}");
+    let alone = run(&place, &["inner", "-q", "-i", "n:=3"]);
+    assert_eq!((alone.code, alone.stdout.trim()), (Some(0), r#"[3,"mm"]"#), "{alone:?}");
+}
+
+#[test]
+fn what_a_provider_refuses_a_node_has_the_codes_of_runs() {
+    for (status, code) in [(401, 5), (402, 5), (429, 75), (503, 69), (400, 1)] {
+        let server = FakeServer::always(Reply::status(status, "no"));
+        let place = place(
+            &server,
+            "retry.attempts = 1\n[agents.a]\n[workflows.w.nodes.n]\nagent = \"a\"\nprompt = \"t\"\n",
+        );
+        let done = run(&place, &["w", "-q"]);
+        assert_eq!(done.code, Some(code), "{status}: {done:?}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn ctrl_c_cancels_the_whole_tree() {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::reducer::Reducer;
+use crate::model::ModelFailureKind;
 use crate::tool::ToolSpec;
 
 /// Everything that can be set of a graph. [`GraphSpec::new`](super::GraphSpec::new) checks it.
@@ -106,8 +107,8 @@ pub struct NodeSpec {
     /// Whether a failure is tried again.
     #[serde(default)]
     pub retry: Retry,
-    /// How long one attempt may take, in milliseconds; then it is cancelled. Waiting for a person does not count.
-    /// Default: no limit.
+    /// How long one attempt may take, in milliseconds; then it is cancelled. That a tool node waits for a person does
+    /// not count; that somebody inside of an agent or a graph waits for one does. Default: no limit.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
     /// What a failure means, when it is not tried again.
@@ -360,12 +361,15 @@ pub struct NodeFailure {
     pub kind: NodeFailureKind,
     /// What happened and what to do about it.
     pub message: String,
+    /// For an agent that failed because its model gave no reply: why it gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelFailureKind>,
 }
 
 impl NodeFailure {
     /// A failure of that kind.
     pub fn new(kind: NodeFailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), model: None }
     }
 }
 

@@ -76,7 +76,8 @@ async fn child_run(
             }
         }
         Child::Graph(graph) => {
-            let task = GraphTask { input: as_state(input), started_ms, ..GraphTask::default() };
+            let input = graph.parts().first_state(as_state(input));
+            let task = GraphTask { input, started_ms, ..GraphTask::default() };
             match driven(&**graph.parts(), scope, id, run, name, task, limit).await {
                 Ok(machine) => {
                     machine.into_result().map_or_else(no_result, |result| end_of_graph(result, limit))
@@ -125,7 +126,12 @@ fn no_result() -> End {
 fn end_of_agent(result: RunResult, limit: Option<Duration>) -> End {
     let usage = result.usage;
     let steps = result.steps.len();
-    let failed = |kind, message: String| (Err(NodeFailure::new(kind, message)), usage);
+    let model = match &result.failure {
+        Some(RunFailure::Model(failure)) => Some(failure.kind),
+        _ => None,
+    };
+    let failed =
+        |kind, message: String| (Err(NodeFailure { model, ..NodeFailure::new(kind, message) }), usage);
     match result.status {
         RunStatus::Succeeded => (Ok(result.output), usage),
         RunStatus::StepLimit if !result.output.is_null() => (Ok(result.output), usage),

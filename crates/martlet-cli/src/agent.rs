@@ -29,9 +29,10 @@ impl Plan {
     /// nothing is fetched for what is wrong.
     pub(crate) fn read(args: &AgentArgs, answer_schema: Option<Value>) -> Result<Self, Failure> {
         let config = config::load(&args.config)?;
-        let (name, base) = named(args, &config)?;
+        let (name, base) = named(args.agent.as_deref(), &config)?;
         let table = overlaid(base, args, answer_schema);
-        check(&table)?;
+        check(args, &table)?;
+        config.check_agent(name.as_deref(), &table)?;
         let host = CommandHost::new(&config, args.sandbox)?;
         let variable = |name: &str| std::env::var(name).ok();
         let choice = choose::choose(&args.model, &config, Some((name.as_deref(), &table)), &variable)?;
@@ -53,10 +54,10 @@ impl Plan {
 }
 
 /// The agent that is named, or the configuration's default one, or one with nothing set.
-fn named(args: &AgentArgs, config: &Config) -> Result<(Option<String>, AgentTable), Failure> {
-    if let Some(name) = &args.agent {
+pub(crate) fn named(name: Option<&str>, config: &Config) -> Result<(Option<String>, AgentTable), Failure> {
+    if let Some(name) = name {
         let table = config.agent_table(name).map_err(Failure::usage)?;
-        return Ok((Some(name.clone()), table.clone()));
+        return Ok((Some(name.to_owned()), table.clone()));
     }
     match &config.settings().agent {
         Some(name) => match config.agent_table(name) {
@@ -110,8 +111,15 @@ fn overlaid(mut table: AgentTable, args: &AgentArgs, answer_schema: Option<Value
     table
 }
 
-/// What contradicts itself.
-fn check(table: &AgentTable) -> Result<(), Failure> {
+/// What the flags make contradict itself, in their words. The configuration tells the rest in its own.
+fn check(args: &AgentArgs, table: &AgentTable) -> Result<(), Failure> {
+    let by_flags = args.action_type.is_some()
+        || !args.tools.is_empty()
+        || !args.imports.is_empty()
+        || args.prompt.is_some();
+    if !by_flags {
+        return Ok(());
+    }
     let python_tool = tools::has_python(&table.tools);
     let chosen_prompt = !matches!(table.prompt, None | Some(settings::PromptSize::Auto));
     match table.strategy.unwrap_or(Strategy::Code) {

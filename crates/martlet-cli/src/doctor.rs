@@ -7,10 +7,11 @@ use martlet::core::{Message, ModelFailureKind};
 use martlet::model::{DeltaSink, ModelRequest};
 use martlet::sandbox::{Sandbox, SessionOptions};
 use martlet::{Model as _, SharedModel};
-use martlet_config::{Builder, Config};
+use martlet_config::{Builder, Config, without_password};
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::agent;
 use crate::args::{DoctorArgs, PythonOutput};
 use crate::choose::{self, Choice, Origin};
 use crate::config::{self, CommandHost};
@@ -148,7 +149,11 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
         }
     };
     let builder = Builder::new(&config, &host);
-    match choose::choose(&args.model, &config, None, &|name| std::env::var(name).ok()) {
+    let chosen = agent::named(None, &config).and_then(|(name, table)| {
+        let of_agent = Some((name.as_deref(), &table));
+        choose::choose(&args.model, &config, of_agent, &|name| std::env::var(name).ok())
+    });
+    match chosen {
         Err(failure) => findings.push(broken("model", failure)),
         Ok(choice) => {
             let origin = match &choice.origin {
@@ -160,7 +165,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
             findings.push(Finding {
                 check: "model",
                 state: State::Ok,
-                detail: format!("{} ({origin})", choice.name),
+                detail: format!("{} ({origin})", without_password(&choice.name)),
             });
             findings.push(match choice.embedded() {
                 Some(name) => weights(name),

@@ -30,7 +30,52 @@ impl Config {
             None => self.default_model(),
         }
     }
+
+    /// Whether what an agent's table says fits together. The table is that of `name`, also with something laid on top of
+    /// it, or stands for itself.
+    ///
+    /// # Errors
+    /// The first thing that contradicts another.
+    pub fn check_agent(&self, name: Option<&str>, table: &AgentTable) -> Result<(), Problem> {
+        let at = Place { config: self, name };
+        let strategy = table.strategy.unwrap_or(Strategy::Code);
+        let python = table.tools.iter().position(|tool| tool == PYTHON);
+        if strategy == Strategy::Code {
+            return match python {
+                None => Ok(()),
+                Some(place) => Err(at.item(
+                    "tools",
+                    place,
+                    "a code agent writes Python without a tool for it: leave out `python`, or set \
+                     `strategy = \"tool_calling\"`",
+                )),
+            };
+        }
+        if !table.imports.is_empty() && python.is_none() {
+            let text =
+                "this is for programs, and this agent writes none: leave it out, or add the tool `python`";
+            return Err(at.problem("imports", text));
+        }
+        // Limits of an agent that writes code do no harm where a flag makes another of it.
+        let as_written = name
+            .and_then(|name| self.settings.agents.get(name))
+            .is_some_and(|written| written.strategy == table.strategy);
+        if as_written && table.code != CodeTable::default() {
+            let text = "these are limits for agents that write code, and this one does not: leave them out";
+            return Err(at.problem("code", text));
+        }
+        if strategy == Strategy::ToolCalling
+            && matches!(table.prompt, Some(PromptSize::Compact | PromptSize::Full))
+        {
+            let text = "it chooses between the prompts of agents that write code or plan: leave it out with this strategy";
+            return Err(at.problem("prompt", text));
+        }
+        Ok(())
+    }
 }
+
+/// The tool that runs programs.
+const PYTHON: &str = "python";
 
 impl Builder<'_> {
     /// The agent that a table describes, which is that of `name` or stands for itself. `model` takes the place of the
@@ -54,6 +99,7 @@ impl Builder<'_> {
         model: Option<SharedModel>,
         above: &[String],
     ) -> Result<Agent, ConfigError> {
+        self.config.check_agent(name, table)?;
         let model = match (model, &table.model) {
             (Some(model), _) => model,
             (None, None) => self.default_model()?,
@@ -73,7 +119,6 @@ impl Builder<'_> {
             .map_err(|error| ConfigError::caused(at.problem("tools", &error.to_string()), error))?;
         let profile = model.profile();
         let strategy = table.strategy.unwrap_or(Strategy::Code);
-        let one_prompt = strategy == Strategy::ToolCalling;
         let mut builder: AgentBuilder = match strategy {
             Strategy::Code => {
                 Agent::code(model).imports(table.imports.iter().cloned()).code_limits(limits(&table.code))
@@ -132,10 +177,6 @@ impl Builder<'_> {
             };
         }
         builder = match table.prompt {
-            Some(PromptSize::Compact | PromptSize::Full) if one_prompt => {
-                let text = "it chooses between the prompts of agents that write code or plan: leave it out with this strategy";
-                return Err(at.problem("prompt", text).into());
-            }
             Some(PromptSize::Compact) => builder.profile(ModelProfile { small: true, ..profile }),
             Some(PromptSize::Full) => builder.profile(ModelProfile { small: false, ..profile }),
             None | Some(PromptSize::Auto) => builder,

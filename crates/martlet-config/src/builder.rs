@@ -47,7 +47,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// A key that is not there, an address that cannot be used.
     pub fn model(&self, choice: &ModelChoice) -> Result<SharedModel, ConfigError> {
-        let key = choice.table().map_or_else(|| format!("/{}", choice.shown()), str::to_owned);
+        let key = choice.table().map_or_else(|| format!("/{}", choice.full()), str::to_owned);
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = models.get(&key) {
             return Ok(model.clone());

@@ -32,4 +32,4 @@ pub use models::ModelChoice;
 pub use origin::Origin;
 pub use secret::Secret;
 pub use settings::Settings;
-pub use show::Line;
+pub use show::{Line, without_password};

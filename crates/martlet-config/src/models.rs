@@ -14,6 +14,7 @@ use crate::error::{ConfigError, Problem, instead, list, nearest};
 use crate::load::Config;
 use crate::secret::Secret;
 use crate::settings::{ModelTable, ProfileTable, Streamed};
+use crate::show::without_password;
 
 /// Which model a name means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +60,13 @@ impl ModelChoice {
         }
     }
 
-    /// The model's name for people.
+    /// The model's name for people: without a password that its address may hold.
     pub fn shown(&self) -> String {
+        without_password(&self.full())
+    }
+
+    /// The model's whole name.
+    pub(crate) fn full(&self) -> String {
         match self {
             Self::Embedded { name, .. } | Self::Remote { name, .. } => name.clone(),
             Self::File { path, .. } => path.display().to_string(),
@@ -190,7 +196,7 @@ impl Config {
     /// A key that is not there, an address that cannot be used.
     pub(crate) fn open_model(&self, choice: &ModelChoice) -> Result<SharedModel, ConfigError> {
         let Some(name) = choice.table() else {
-            return from_name(&choice.shown())
+            return from_name(&choice.full())
                 .map_err(|error| ConfigError::caused(Problem::new(error.to_string()), error));
         };
         let Some(table) = self.settings.models.get(name) else {

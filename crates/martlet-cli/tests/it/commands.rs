@@ -67,6 +67,28 @@ fn the_doctor_finds_what_is_broken() {
     assert!(!unnamed.stdout.contains("sk-of-somebody"), "{unnamed:?}");
 }
 
+#[test]
+fn the_doctor_asks_the_model_that_runs_use() {
+    let (place, server) = (Place::new(), FakeServer::always("ok"));
+    let settings = |default: &str| {
+        format!(
+            "{default}model = \"gone\"\n[models.gone]\nmodel = \"gone\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+             retry.attempts = 1\n[models.fake]\nmodel = \"fake\"\nbase_url = \"{}\"\n[agents.a]\nmodel = \"fake\"\n",
+            server.base_url()
+        )
+    };
+    place.write("martlet.toml", &settings("agent = \"a\"\n"));
+    let of_agent = done(place.martlet(&["doctor"]));
+    assert_eq!(of_agent.code, Some(0), "{of_agent:?}");
+    assert!(of_agent.stdout.contains("#fake (from martlet.toml:11)"), "{of_agent:?}");
+    place.write("martlet.toml", &settings(""));
+    let of_no_agent = done(place.martlet(&["doctor"]));
+    assert_eq!(of_no_agent.code, Some(1), "{of_no_agent:?}");
+    place.write("martlet.toml", &settings("agent = \"b\"\n"));
+    let unknown = done(place.martlet(&["doctor"]));
+    assert!(unknown.stdout.contains("there is no [agents.b]"), "{unknown:?}");
+}
+
 #[cfg(feature = "local")]
 #[test]
 fn the_embedded_models_are_listed_and_missed() {

@@ -121,7 +121,8 @@ fn what_is_in_effect_is_shown_with_its_origin() {
         "agent = \"writer\"\n\n[models.big]\nmodel = \"openai/gpt-4o\"\napi_key = \"env:KEY\"\n\
          headers = { X-Team = \"blue\", \"a b\" = \"env:B\" }\ntimeouts.total = \"90s\"\n\n\
          [models.own]\nbase_url = \"http://me:pw@host/v1\"\n\n[agents.writer]\ntools = [\"ask_user\"]\n\
-         answer_schema = { type = \"object\", required = [\"title\"] }\n",
+         answer_schema = { type = \"object\", required = [\"title\"] }\n\n\
+         [workflows.poll.nodes.ann]\nvalue = \"1\"\noutput_key = \"votes\"\n",
     );
     let mut command = place.martlet(&["config", "show", "--origin"]);
     command
@@ -214,6 +215,26 @@ fn mistakes_name_their_line_and_what_was_meant() {
         (
             "[models.a]\nmodel = \"local\"\nmax_concurrent = 0",
             "`max_concurrent` in [models.a] (martlet.toml:3): it must be at least 1; without a limit, leave it out",
+        ),
+        (
+            "[agents.a]\nmodel = \"local\"\ntools = [\n\"ask_user\",\n\"python\",\n]",
+            "`tools` in [agents.a] (martlet.toml:5): a code agent writes Python without a tool for it: leave out \
+             `python`, or set `strategy = \"tool_calling\"`",
+        ),
+        (
+            "[agents.a]\nmodel = \"local\"\nstrategy = \"tool_calling\"\nimports = [\"math\"]",
+            "`imports` in [agents.a] (martlet.toml:4): this is for programs, and this agent writes none: leave it out, \
+             or add the tool `python`",
+        ),
+        (
+            "[agents.a]\nmodel = \"local\"\nstrategy = \"tool_calling\"\n[agents.a.code]\ntime = \"5s\"",
+            "`code` in [agents.a] (martlet.toml:4): these are limits for agents that write code, and this one does not: \
+             leave them out",
+        ),
+        (
+            "[agents.a]\nmodel = \"local\"\nstrategy = \"tool_calling\"\nprompt = \"compact\"",
+            "`prompt` in [agents.a] (martlet.toml:4): it chooses between the prompts of agents that write code or plan: \
+             leave it out with this strategy",
         ),
         (
             "sandbox = \"workr\"",
@@ -313,6 +334,46 @@ fn agents_are_listed() {
     let json = done(place.martlet(&["agents", "--output", "json"]));
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json[1]["strategy"], "tool_calling", "{json}");
+}
+
+#[test]
+fn a_password_in_an_address_is_never_shown() {
+    let place = Place::new();
+    let address = "http://me:hunter2@127.0.0.1:1/v1";
+    place.write(
+        "martlet.toml",
+        &format!("model = \"m\"\n[models.m]\nmodel = \"x\"\nbase_url = \"{address}\"\n[agents.a]\n"),
+    );
+    let named = format!("{address}#x");
+    for (arguments, shows) in [
+        (&["agents"][..], "code, http://…@127.0.0.1:1/v1#x"),
+        (&["agents", "--output", "json"], "http://…@127.0.0.1:1/v1#x"),
+        (&["doctor"], "http://…@127.0.0.1:1/v1#x (from martlet.toml:1)"),
+        (&["doctor", "--output", "json"], "http://…@127.0.0.1:1/v1#x"),
+        (&["doctor", "--model", &named], "http://…@127.0.0.1:1/v1#x (from --model)"),
+    ] {
+        let done = done(place.martlet(arguments));
+        assert!(done.stdout.contains(shows), "{arguments:?}: {done:?}");
+        assert!(!format!("{done:?}").contains("hunter2"), "{arguments:?}: {done:?}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_in_a_file_is_told_with_its_line_by_runs_too() {
+    let (place, server) = (Place::new(), FakeServer::always("never asked"));
+    place.write("martlet.toml", "[agents.a]\ntools = [\"python\"]\n[agents.b.code]\ntime = \"5s\"\n");
+    let refused = |arguments: &[&str]| {
+        let done = done(place.with(&server, &[&["run", "t"], arguments].concat()));
+        assert_eq!(done.code, Some(2), "{done:?}");
+        done.error().to_owned()
+    };
+    let error = refused(&["--agent", "a"]);
+    assert!(error.contains("`tools` in [agents.a] (martlet.toml:2): a code agent"), "{error}");
+    let error = refused(&["--agent", "a", "--action-type", "code"]);
+    assert!(error.contains("add --action-type tool_calling"), "{error}");
+    // A flag makes another agent of it, for which its limits do not count.
+    let other = done(place.with(&server, &["run", "t", "--agent", "b", "--action-type", "tool_calling"]));
+    assert_eq!(other.code, Some(0), "{other:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::duration::Time;
 pub struct AgentTable {
     /// One of `[models]`, or a name such as `openai/gpt-4o`. Default: the key `model` outside of all tables.
     pub model: Option<String>,
-    /// How it acts: `code` or `tool_calling`. Default: `code`.
+    /// How it acts: `code`, `tool_calling` or `reasoning`. Default: `code`.
     pub strategy: Option<Strategy>,
     /// What it is good for, for other agents and for people.
     pub description: String,
@@ -31,7 +31,8 @@ pub struct AgentTable {
     pub max_steps: Option<u32>,
     /// The most tokens, read and written, of all model calls of a run. Default: no limit.
     pub max_tokens: Option<u64>,
-    /// The most time of a run. Default: no limit.
+    /// The most time of a run, also as a node of a workflow that has no limit of its own. It does not count where another
+    /// agent manages this one. Default: no limit.
     pub timeout: Option<Time>,
     /// The most characters of one observation. Default: 20,000.
     pub observation_chars: Option<usize>,
@@ -104,7 +105,7 @@ impl<'de> Deserialize<'de> for AnswerSchema {
 }
 
 /// How far the programs of a code agent may go.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CodeTable {

@@ -254,10 +254,13 @@ fn what_a_provider_refuses_a_node_has_the_codes_of_runs() {
         let server = FakeServer::always(Reply::status(status, "no"));
         let place = place(
             &server,
-            "retry.attempts = 1\n[agents.a]\n[workflows.w.nodes.n]\nagent = \"a\"\nprompt = \"t\"\n",
+            "retry.attempts = 1\n[agents.a]\n[workflows.inner.nodes.n]\nagent = \"a\"\nprompt = \"t\"\n\
+             [workflows.outer.nodes.inner]\nworkflow = \"inner\"\n",
         );
-        let done = run(&place, &["w", "-q"]);
-        assert_eq!(done.code, Some(code), "{status}: {done:?}");
+        for workflow in ["inner", "outer"] {
+            let done = run(&place, &[workflow, "-q"]);
+            assert_eq!(done.code, Some(code), "{workflow}, {status}: {done:?}");
+        }
     }
 }
 

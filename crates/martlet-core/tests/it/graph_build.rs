@@ -325,7 +325,7 @@ fn a_tool_gets_what_it_needs() {
     );
     let item = ForEach { name: "text".into(), ..ForEach::new(expression("rows")) };
     let copies = NodeSpec { for_each: Some(item), ..with(schema, &["count"]) };
-    assert!(build(&[copies.clone()], &[]).is_ok(), "its item is the argument");
+    assert!(build(std::slice::from_ref(&copies), &[]).is_ok(), "its item is the argument");
     let misspelt = ForEach { name: "txet".into(), ..ForEach::new(expression("rows")) };
     refused(
         &[NodeSpec { for_each: Some(misspelt), ..copies }],

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
 use martlet::core::{RunFailure, Step};
-use martlet::{RunResult, RunStatus, Usage};
+use martlet::{Event, RunResult, RunStatus, Usage};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -55,6 +55,11 @@ impl Sink {
                 file.write_all(b"\n")
             }
         }
+    }
+
+    /// An event as a line of JSON.
+    pub(crate) fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.line(&serde_json::to_string(event).map_err(io::Error::other)?)
     }
 
     /// The answer as text: as it is, but for a terminal without what could take it over.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use martlet::{Agent, Event, RunResult, RunStatus, Strategy, Update};
+use martlet::{Agent, RunResult, RunStatus, Strategy};
 use serde_json::Value;
 
 use crate::agent::Plan;
@@ -24,18 +24,12 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let level = args.agent.verbosity.level();
     let output = args.output();
     // Standard input may stay silent for long: a signal must be heard meanwhile.
-    let (args, input) = {
-        let reading = tokio::task::spawn_blocking(move || {
-            let input = input::read(&args);
-            (args, input)
-        });
-        signals
-            .unless_stopped(async {
-                reading.await.map_err(|error| Failure::host("cannot read the task", error))
-            })
-            .await?
-    };
-    let input = input?;
+    let (args, input) = signals
+        .while_blocking(move || {
+            let input = input::read(&args)?;
+            Ok((args, input))
+        })
+        .await?;
     let agent = plan.build(level, &mut signals).await?;
 
     let mut request = agent.run(input.task);
@@ -47,11 +41,8 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     let mut renderer = renderer(&args.agent, &agent);
     let Watched { result, signal, unwritten } =
-        watch(request.start(), &mut renderer, &mut signals, |update| match (output, event(update)) {
-            (Output::Jsonl, Some(event)) => {
-                let line = serde_json::to_string(event).map_err(io::Error::other)?;
-                sink.line(&line)
-            }
+        watch(request.start(), &mut renderer, &mut signals, |update| match (output, update.event()) {
+            (Output::Jsonl, Some(event)) => sink.event(event),
             _ => Ok(()),
         })
         .await;
@@ -78,15 +69,6 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
         (Some(signal), Ok(RunStatus::Cancelled)) => signal.exit(),
         _ => exit,
     })
-}
-
-/// The event in an update, be it of the run or of one in it.
-fn event(update: &Update) -> Option<&Event> {
-    match update {
-        Update::Event { event } => Some(event),
-        Update::Child { update, .. } => event(update),
-        _ => None,
-    }
 }
 
 /// What shows the runs of `agent`.

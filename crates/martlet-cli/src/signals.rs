@@ -60,6 +60,18 @@ impl Signals {
         }
     }
 
+    /// Does `work`, which blocks, on a thread for such; a signal is heard meanwhile and ends the command.
+    pub(crate) async fn while_blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let working = tokio::task::spawn_blocking(work);
+        self.unless_stopped(async {
+            working.await.map_err(|error| Failure::host("a thread of the command ended early", error))?
+        })
+        .await
+    }
+
     /// Does `work` unless a signal comes first: then it is dropped, and the command ends.
     pub(crate) async fn unless_stopped<T>(
         &mut self,

@@ -4,14 +4,13 @@ mod input;
 mod progress;
 mod screen;
 
-use std::io;
 use std::path::Path;
 
 use martlet::core::graph;
-use martlet::{Graph, GraphResult, GraphRunError, GraphStatus, NodeFailureKind, Update};
+use martlet::core::tool::display_value;
+use martlet::{Graph, GraphResult, GraphRunError, GraphStatus, NodeFailureKind};
 use martlet_config::{Builder, Config};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::args::{Output, PictureFormat, PythonOutput, WorkflowCommand, WorkflowRunArgs};
 use crate::config::{self, CommandHost};
@@ -144,18 +143,12 @@ async fn run(args: WorkflowRunArgs) -> Result<Exit, Failure> {
     let config = config::load(&args.config)?;
     let table = config.workflow_table(&args.name).map_err(Failure::usage)?;
     // Standard input may stay silent for long: a signal must be heard meanwhile.
-    let (args, input) = {
-        let reading = tokio::task::spawn_blocking(move || {
-            let input = input::read(&args);
-            (args, input)
-        });
-        signals
-            .unless_stopped(async {
-                reading.await.map_err(|error| Failure::host("cannot read the input", error))
-            })
-            .await?
-    };
-    let input = input?;
+    let (args, input) = signals
+        .while_blocking(move || {
+            let input = input::read(&args)?;
+            Ok((args, input))
+        })
+        .await?;
     let mut sink = Sink::open(args.output_file.as_deref())?;
     let picture_file = match &args.picture {
         Some(path) => Some((format_of(path)?, Sink::open(Some(path))?)),
@@ -180,8 +173,8 @@ async fn run(args: WorkflowRunArgs) -> Result<Exit, Failure> {
     let output = args.output();
     let mut screen = Screen::new(&graph, Style::stderr(), level, args.verbosity.no_stream);
     let Watched { result, signal, unwritten } =
-        watch(request.start(), &mut screen, &mut signals, |update| match output {
-            Output::Jsonl => events(update, &mut sink),
+        watch(request.start(), &mut screen, &mut signals, |update| match (output, update.event()) {
+            (Output::Jsonl, Some(event)) => sink.event(event),
             _ => Ok(()),
         })
         .await;
@@ -214,15 +207,6 @@ async fn run(args: WorkflowRunArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// The events of the run and of the runs in it, one per line. Each says which run it is of.
-fn events(update: &Update, sink: &mut Sink) -> io::Result<()> {
-    match update {
-        Update::Event { event } => sink.line(&serde_json::to_string(event).map_err(io::Error::other)?),
-        Update::Child { update, .. } => events(update, sink),
-        _ => Ok(()),
-    }
-}
-
 /// What `--output json` writes.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -234,7 +218,7 @@ struct Report<'a> {
 fn write(sink: &mut Sink, output: Output, result: &GraphResult) -> Result<(), Failure> {
     match output {
         Output::Text if !result.succeeded() => Ok(()),
-        Output::Text => Ok(sink.answer(&shown(&result.output))?),
+        Output::Text => Ok(sink.answer(&display_value(&result.output))?),
         Output::Json => {
             let report = Report { schema: SCHEMA, result };
             let json = serde_json::to_string(&report)
@@ -242,14 +226,6 @@ fn write(sink: &mut Sink, output: Output, result: &GraphResult) -> Result<(), Fa
             Ok(sink.line(&json)?)
         }
         Output::Jsonl => Ok(()),
-    }
-}
-
-/// A text as it is, all else as JSON.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 

@@ -35,6 +35,25 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// The events of one run that nobody took yet, and the number of the next one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Outbox {
+    events: Vec<Event>,
+    next_seq: u64,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, run: &RunId, at_ms: u64, kind: EventKind) {
+        let (schema, seq, run) = (EVENT_SCHEMA, self.next_seq, run.clone());
+        self.events.push(Event { schema, seq, run, at_ms, kind });
+        self.next_seq += 1;
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use crate::agent::{AgentSpec, Strategy};
 use crate::code::CodeRequest;
 use crate::effect::{Effect, Outcome, Settlement, Timing};
-use crate::event::{EVENT_SCHEMA, Event, EventKind};
+use crate::event::{Event, EventKind, Outbox};
 use crate::id::{EffectId, RunId};
 use crate::message::{Blob, Message, Part, Role};
 use crate::model::{
@@ -115,8 +115,7 @@ pub struct Run {
     failure: Option<RunFailure>,
     usage: Usage,
     timing: Timing,
-    events: Vec<Event>,
-    next_seq: u64,
+    events: Outbox,
 }
 
 /// An effect that is not settled.
@@ -191,8 +190,7 @@ impl Run {
             failure: None,
             usage: Usage::default(),
             timing: Timing { started_ms: task.started_ms, elapsed_us: 0 },
-            events: Vec::new(),
-            next_seq: 0,
+            events: Outbox::default(),
             agent,
         };
         run.emit(EventKind::RunStarted {
@@ -278,7 +276,7 @@ impl Run {
 
     /// The events since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        self.events.take()
     }
 
     /// Settles one effect.
@@ -634,15 +632,7 @@ impl Run {
     }
 
     fn emit(&mut self, kind: EventKind) {
-        let event = Event {
-            schema: EVENT_SCHEMA,
-            seq: self.next_seq,
-            run: self.id.clone(),
-            at_ms: self.timing.ended_ms(),
-            kind,
-        };
-        self.next_seq += 1;
-        self.events.push(event);
+        self.events.push(&self.id, self.timing.ended_ms(), kind);
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::message::{Part, join_text};
 use crate::schema::{self, ArgumentError};
+use crate::text::cut_middle;
 
 /// The name of the tool that ends a run with an answer.
 pub const FINAL_ANSWER: &str = "final_answer";
@@ -231,6 +232,14 @@ pub fn display_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+/// A value as text, of at most about `limit` characters; a long text is not copied before it is cut.
+pub(crate) fn cut_value(value: &Value, limit: usize) -> String {
+    match value {
+        Value::String(text) => cut_middle(text, limit).into_owned(),
+        other => cut_middle(&other.to_string(), limit).into_owned(),
     }
 }
 

@@ -50,6 +50,17 @@ pub enum Update {
     },
 }
 
+impl Update {
+    /// The event in it, be it of the run or of one in it: each event says which run it is of.
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event { event } => Some(event),
+            Self::Child { update, .. } => update.event(),
+            _ => None,
+        }
+    }
+}
+
 /// Where a run's updates go. It keeps the run's events, and a bounded number of streamed pieces.
 #[derive(Default)]
 pub(crate) struct Bus {

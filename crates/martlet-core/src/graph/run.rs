@@ -20,13 +20,12 @@ use super::result::{GraphFailure, GraphResult, GraphStatus, NodeStatus, Repeated
 use super::spec::{NodeFailure, NodeFailureKind, OnError, OnFailure};
 use super::state::{State, StateLog};
 use crate::effect::{Effect, Outcome, Settlement, Timing};
-use crate::event::{EVENT_SCHEMA, Event, EventKind};
+use crate::event::{Event, EventKind, Outbox};
 use crate::id::{EffectId, RunId};
 use crate::machine::Machine;
 use crate::model::Usage;
 use crate::run::{SettleError, StopReason};
-use crate::text::cut_middle;
-use crate::tool::display_value;
+use crate::tool::cut_value;
 use edges::EdgeState;
 use queue::Queue;
 use units::Work;
@@ -40,7 +39,7 @@ const SHOWN: usize = 2_000;
 pub struct GraphTask {
     /// The values that the state begins with.
     pub input: Map<String, Value>,
-    /// Nodes that run at the same time, if not as many as the graph's limit says; 1 runs them one after the other.
+    /// Nodes that run at the same time, if that is less than the graph's limit; 1 runs them one after the other.
     pub max_parallel: Option<usize>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
     pub started_ms: u64,
@@ -75,8 +74,7 @@ pub struct GraphRun {
     output: Value,
     usage: Usage,
     timing: Timing,
-    events: Vec<Event>,
-    next_seq: u64,
+    events: Outbox,
 }
 
 /// Where a node stands.
@@ -163,8 +161,7 @@ impl GraphRun {
             output: Value::Null,
             usage: Usage::default(),
             timing: Timing { started_ms: task.started_ms, elapsed_us: 0 },
-            events: Vec::new(),
-            next_seq: 0,
+            events: Outbox::default(),
             spec,
         };
         run.emit(EventKind::GraphStarted { graph: run.spec.name.clone(), nodes: count });
@@ -369,7 +366,7 @@ impl GraphRun {
 
     fn settled(&mut self, node: NodeIndex, status: NodeStatus) {
         let name = self.spec.name(node);
-        let result = self.result_of(node).map(|value| cut_middle(&display_value(value), SHOWN).into_owned());
+        let result = self.result_of(node).map(|value| cut_value(value, SHOWN));
         let settled_us = self.timing.started_ms.saturating_mul(1_000).saturating_add(self.timing.elapsed_us);
         let Some(run) = self.node_mut(node) else { return };
         run.status = status;
@@ -429,6 +426,11 @@ impl GraphRun {
         self.nodes.get_mut(node as usize)
     }
 
+    /// Lets work of a node wait for a slot.
+    fn enqueue(&mut self, node: NodeIndex, copy: Option<u32>) {
+        self.queue.push(self.spec.rank(node), node, copy);
+    }
+
     fn ask_for(&mut self, node: NodeIndex, effect: Effect, purpose: Purpose) -> Option<u64> {
         let run = self.node_mut(node)?;
         let index = run.next_index;
@@ -442,7 +444,7 @@ impl GraphRun {
     /// Stops all that is open or queued for the node.
     fn abandon(&mut self, node: NodeIndex) {
         let Some(work) = self.nodes.get_mut(node as usize).and_then(|run| run.work.take()) else { return };
-        self.queue.remove(node, &work);
+        self.queue.remove(self.spec.rank(node), node, &work);
         let (first, last) = (key(node.saturating_add(1), 0), key(node.saturating_add(1), u32::MAX));
         let open: Vec<u64> = self.open.range(first..=last).map(|(key, _)| *key).collect();
         for key in open {
@@ -466,15 +468,7 @@ impl GraphRun {
     }
 
     fn emit(&mut self, kind: EventKind) {
-        let event = Event {
-            schema: EVENT_SCHEMA,
-            seq: self.next_seq,
-            run: self.id.clone(),
-            at_ms: self.timing.ended_ms(),
-            kind,
-        };
-        self.next_seq += 1;
-        self.events.push(event);
+        self.events.push(&self.id, self.timing.ended_ms(), kind);
     }
 }
 
@@ -524,7 +518,7 @@ impl Machine for GraphRun {
     }
 
     fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        self.events.take()
     }
 
     fn settle(&mut self, settlement: Settlement) -> Result<(), SettleError> {

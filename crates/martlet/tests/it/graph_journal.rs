@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
+use crate::support::Watched;
 use martlet::core::{Outcome, ToolFlags};
-use martlet::store::{Journal, JournalError, MemoryJournal};
+use martlet::store::{Journal, MemoryJournal};
 use martlet::tools::tool_fn;
 use martlet::{
     Agent, Graph, GraphRunError, GraphStatus, Input, JournalRecord, Node, NodeFailureKind, RunId,
@@ -20,63 +19,6 @@ use tokio::sync::Notify;
 
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}
-
-/// A journal that tells the test after which record of all runs together the machine "loses power".
-struct Watched {
-    memory: MemoryJournal,
-    stop_after: usize,
-    written: Mutex<Vec<(RunId, Bytes)>>,
-    reached: Notify,
-}
-
-impl Watched {
-    fn new(stop_after: usize) -> Arc<Self> {
-        let (memory, written, reached) = (MemoryJournal::new(), Mutex::default(), Notify::new());
-        Arc::new(Self { memory, stop_after, written, reached })
-    }
-
-    /// The effects that are settled.
-    fn settled(&self) -> BTreeSet<String> {
-        let written = self.written.lock().unwrap();
-        let records = written.iter().map(|(_, record)| JournalRecord::from_bytes(record).unwrap());
-        records
-            .filter_map(|record| match record {
-                JournalRecord::Settled { settlement } => Some(settlement.id.to_string()),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-impl Journal for Watched {
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
-        seq: u64,
-        record: Bytes,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
-        Box::pin(async move {
-            if self.written.lock().unwrap().len() > self.stop_after {
-                return std::future::pending().await;
-            }
-            self.memory.append(run, seq, record.clone()).await?;
-            let written = {
-                let mut written = self.written.lock().unwrap();
-                written.push((run.clone(), record));
-                written.len()
-            };
-            if written > self.stop_after {
-                self.reached.notify_one();
-                std::future::pending::<()>().await;
-            }
-            Ok(())
-        })
-    }
-
-    fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Bytes>, JournalError>> {
-        self.memory.read(run)
-    }
-}
 
 /// A copy without power cuts.
 async fn copied(journal: &Watched) -> Arc<Watched> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::Watched;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use martlet::core::{EffectId, Outcome, Settlement, Timing, ToolFlags, ToolOutput};
@@ -18,35 +19,6 @@ use tokio::sync::Notify;
 
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}
-
-/// A journal that tells the test after which record the machine "loses power".
-struct Watched {
-    memory: Arc<MemoryJournal>,
-    stop_after: u64,
-    reached: Notify,
-}
-
-impl Journal for Watched {
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
-        seq: u64,
-        record: Bytes,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
-        Box::pin(async move {
-            self.memory.append(run, seq, record).await?;
-            if seq == self.stop_after {
-                self.reached.notify_one();
-                std::future::pending::<()>().await;
-            }
-            Ok(())
-        })
-    }
-
-    fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Bytes>, JournalError>> {
-        self.memory.read(run)
-    }
-}
 
 fn counting(name: &str, flags: ToolFlags) -> (impl martlet::Tool, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -82,7 +54,7 @@ fn model() -> ScriptedModel {
 async fn a_run_that_was_cut_off_anywhere_goes_on_and_repeats_no_finished_call() {
     let mut cuts = 0;
     for stop_after in 0..40 {
-        let journal = Arc::new(Watched { memory: Arc::default(), stop_after, reached: Notify::new() });
+        let journal = Watched::new(stop_after);
         let (tool, calls) = counting("count", ToolFlags { idempotent: true, ..ToolFlags::default() });
         let tool = Arc::new(tool);
         let id = RunId::new("r").unwrap();
@@ -97,7 +69,7 @@ async fn a_run_that_was_cut_off_anywhere_goes_on_and_repeats_no_finished_call() 
         }
         cuts += 1;
         let records = journal.read(&id).await.unwrap();
-        assert_eq!(records.len() as u64, stop_after + 1);
+        assert_eq!(records.len(), stop_after + 1);
         let finished = records
             .iter()
             .filter(|record| {
@@ -107,11 +79,7 @@ async fn a_run_that_was_cut_off_anywhere_goes_on_and_repeats_no_finished_call() 
             .count();
         assert_eq!(calls.load(Ordering::SeqCst), finished, "cut after record {stop_after}");
 
-        let after = Arc::new(Watched {
-            memory: journal.memory.clone(),
-            stop_after: u64::MAX,
-            reached: Notify::new(),
-        });
+        let after = Watched::of(journal.memory.clone(), usize::MAX);
         let second = Agent::code(model()).tool(tool).journal(after).build().unwrap();
         let result = second.resume(id).await.unwrap();
         assert_eq!(result.output, json!([1, 2]), "cut after record {stop_after}");

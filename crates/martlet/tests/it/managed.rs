@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
+use crate::support::Watched;
 use futures::future::BoxFuture;
 use martlet::core::{EffectId, ModelRequest, ToolFlags};
 use martlet::model::{DeltaSink, ModelError, ModelReply};
-use martlet::store::{Journal, JournalError, MemoryJournal};
 use martlet::tools::tool_fn;
 use martlet::{
     Agent, AgentBuilder, Approver, Decision, EventKind, Graph, Input, InputError, Model, RunId, RunResult,
@@ -17,7 +16,7 @@ use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Barrier, Notify, mpsc};
+use tokio::sync::{Barrier, mpsc};
 
 /// The text of a request's task.
 fn task(request: &ModelRequest) -> String {
@@ -351,42 +350,6 @@ fn what_cannot_be_managed_is_refused_when_the_agent_is_built() {
     assert!(error.contains("built-in function"), "{error}");
 }
 
-/// A journal that tells the test after how many records, of all runs together, the machine "loses power".
-struct Watched {
-    memory: Arc<MemoryJournal>,
-    written: AtomicUsize,
-    stop_after: usize,
-    reached: Notify,
-}
-
-impl Watched {
-    fn new(memory: Arc<MemoryJournal>, stop_after: usize) -> Arc<Self> {
-        Arc::new(Self { memory, written: AtomicUsize::new(0), stop_after, reached: Notify::new() })
-    }
-}
-
-impl Journal for Watched {
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
-        seq: u64,
-        record: Bytes,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
-        Box::pin(async move {
-            self.memory.append(run, seq, record).await?;
-            if self.written.fetch_add(1, Ordering::SeqCst) == self.stop_after {
-                self.reached.notify_one();
-                std::future::pending::<()>().await;
-            }
-            Ok(())
-        })
-    }
-
-    fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Bytes>, JournalError>> {
-        self.memory.read(run)
-    }
-}
-
 /// A parent that asks its child twice; the child's tool counts its calls.
 fn counting(journal: Arc<Watched>, calls: Arc<AtomicUsize>) -> Agent {
     // Otherwise a call that was under way at the cut would not be made again.
@@ -413,7 +376,7 @@ fn counting(journal: Arc<Watched>, calls: Arc<AtomicUsize>) -> Agent {
 async fn a_run_that_was_cut_off_inside_a_child_goes_on_there() {
     let mut cuts = 0;
     for stop_after in 0..100 {
-        let journal = Watched::new(Arc::default(), stop_after);
+        let journal = Watched::new(stop_after);
         let calls = Arc::new(AtomicUsize::new(0));
         let id = RunId::new("r").unwrap();
         let first = counting(journal.clone(), calls.clone());
@@ -425,7 +388,7 @@ async fn a_run_that_was_cut_off_inside_a_child_goes_on_there() {
             break;
         }
         cuts += 1;
-        let after = Watched::new(journal.memory.clone(), usize::MAX);
+        let after = Watched::of(journal.memory.clone(), usize::MAX);
         let result = counting(after, calls.clone()).resume(id).await.unwrap();
         assert_eq!(result.output, json!([1, 2]), "cut after record {stop_after}");
         assert_eq!(calls.load(Ordering::SeqCst), 2, "cut after record {stop_after}: no call twice");

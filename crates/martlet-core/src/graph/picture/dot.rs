@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::view::{Passage, View, kind};
-use super::words::{cut, duration, one_line, sign, status};
+use super::view::{Passage, View};
+use super::words::{cut, one_line};
 use crate::graph::{NodeSpec, NodeStatus, Work};
 
 pub(super) fn write(view: &View<'_>) -> String {
@@ -47,22 +47,13 @@ fn write_node(out: &mut String, view: &View<'_>, place: u32, node: &NodeSpec) {
         Work::Function => ("box", false),
         Work::Tool { .. } => ("component", false),
     };
-    let mut lines = vec![node.name.clone(), kind(node)];
-    lines.extend(view.marks(place, node));
+    let lines = view.lines(place, node);
     let mut styles = vec!["filled"];
     if rounded {
         styles.push("rounded");
     }
     let mut attributes = vec![format!("shape={shape}")];
     if let Some(report) = view.report(place) {
-        let mut line = format!("{} {}", sign(report.status), status(report.status));
-        if report.attempts > 0 {
-            let _ = write!(line, " {}", duration(report.timing.elapsed_us));
-        }
-        if report.attempts > 1 {
-            let _ = write!(line, ", {} attempts", report.attempts);
-        }
-        lines.push(line);
         let (fill, edge) = colours(report.status);
         attributes.push(format!("fillcolor=\"{fill}\", color=\"{edge}\""));
         if matches!(report.status, NodeStatus::Skipped | NodeStatus::Cancelled) {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::view::{Passage, View, kind};
-use super::words::{cut, duration, one_line, sign, status};
+use super::view::{Passage, View};
+use super::words::{cut, one_line, status};
 use crate::graph::{NodeSpec, NodeStatus, Work};
 
 pub(super) fn write(view: &View<'_>) -> String {
@@ -49,18 +49,7 @@ fn write_node(out: &mut String, view: &View<'_>, place: u32, node: &NodeSpec) {
         Work::Function => ("[", "]"),
         Work::Tool { .. } => ("{{", "}}"),
     };
-    let mut lines = vec![node.name.clone(), kind(node)];
-    lines.extend(view.marks(place, node));
-    if let Some(report) = view.report(place) {
-        let mut line = format!("{} {}", sign(report.status), status(report.status));
-        if report.attempts > 0 {
-            let _ = write!(line, " {}", duration(report.timing.elapsed_us));
-        }
-        if report.attempts > 1 {
-            let _ = write!(line, ", {} attempts", report.attempts);
-        }
-        lines.push(line);
-    }
+    let lines = view.lines(place, node);
     let label: Vec<_> = lines.iter().map(|line| escaped(&cut(&one_line(line), 60))).collect();
     let _ = writeln!(out, "  n{place}{open}\"{}\"{close}", label.join("<br/>"));
 }

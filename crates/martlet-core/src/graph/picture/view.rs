@@ -1,5 +1,8 @@
 //! What there is to show of a graph and its execution, before any format.
 
+use std::fmt::Write as _;
+
+use super::words::{duration, sign, status};
 use crate::graph::{
     Condition, GraphResult, GraphSpec, Join, NodeFailureKind, NodeReport, NodeSpec, NodeStatus, SkipKind,
     When, Work,
@@ -112,6 +115,23 @@ impl<'a> View<'a> {
             }
         }
         "…".into()
+    }
+
+    /// A node in lines of text: its name, its kind, its marks, and what became of it.
+    pub(super) fn lines(&self, place: u32, node: &NodeSpec) -> Vec<String> {
+        let mut lines = vec![node.name.clone(), kind(node)];
+        lines.extend(self.marks(place, node));
+        if let Some(report) = self.report(place) {
+            let mut line = format!("{} {}", sign(report.status), status(report.status));
+            if report.attempts > 0 {
+                let _ = write!(line, " {}", duration(report.timing.elapsed_us));
+            }
+            if report.attempts > 1 {
+                let _ = write!(line, ", {} attempts", report.attempts);
+            }
+            lines.push(line);
+        }
+        lines
     }
 
     /// What else has to be known of a node: its join if it was set, copies, repetition.

@@ -17,15 +17,13 @@ pub(super) struct Queue {
     lanes: Vec<Lane>,
     /// The lane of each node that is not in the first one.
     lane_of: BTreeMap<NodeIndex, usize>,
-    /// The rank of each piece of work decides, then its copy's number.
-    ranks: Vec<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Lane {
     max: Option<usize>,
     running: usize,
-    /// Rank, copy, node.
+    /// Rank, copy, node: the rank of the node decides, then the number of the copy.
     waiting: BTreeSet<(u32, Option<u32>, NodeIndex)>,
 }
 
@@ -46,12 +44,11 @@ impl Queue {
             .zip(&spec.nodes)
             .filter_map(|(place, node)| Some((place, *classes.get(node.class.as_deref()?)?)))
             .collect();
-        let ranks = (0..).take(spec.len()).map(|node| spec.rank(node)).collect();
-        Self { max, running: 0, lanes, lane_of, ranks }
+        Self { max, running: 0, lanes, lane_of }
     }
 
-    pub(super) fn push(&mut self, node: NodeIndex, copy: Option<u32>) {
-        let rank = self.rank(node);
+    /// Adds a piece of work of a node that has this rank in its graph.
+    pub(super) fn push(&mut self, rank: u32, node: NodeIndex, copy: Option<u32>) {
         if let Some(lane) = self.lane(node) {
             lane.waiting.insert((rank, copy, node));
         }
@@ -82,8 +79,7 @@ impl Queue {
     }
 
     /// Takes all of a node's work out, waiting or running.
-    pub(super) fn remove(&mut self, node: NodeIndex, work: &Work) {
-        let rank = self.rank(node);
+    pub(super) fn remove(&mut self, rank: u32, node: NodeIndex, work: &Work) {
         if let Some(lane) = self.lane(node) {
             lane.waiting.remove(&(rank, None, node));
             for copy in work.copies_begun() {
@@ -93,10 +89,6 @@ impl Queue {
         for _ in 0..work.running {
             self.release(node);
         }
-    }
-
-    fn rank(&self, node: NodeIndex) -> u32 {
-        self.ranks.get(node as usize).copied().unwrap_or_default()
     }
 
     fn lane(&mut self, node: NodeIndex) -> Option<&mut Lane> {

@@ -101,8 +101,8 @@ impl GraphRun {
             copies,
         }));
         match begun {
-            None => self.queue.push(node, None),
-            Some(begun) => (0..begun).for_each(|copy| self.queue.push(node, Some(copy))),
+            None => self.enqueue(node, None),
+            Some(begun) => (0..begun).for_each(|copy| self.enqueue(node, Some(copy))),
         }
     }
 
@@ -283,7 +283,7 @@ impl GraphRun {
                     if let Some(work) = self.node_mut(node).and_then(|run| run.work.as_deref_mut()) {
                         work.approved.insert(copy);
                         work.resumed.insert(copy);
-                        self.queue.push(node, copy);
+                        self.enqueue(node, copy);
                     }
                 }
                 Decision::Denied { reason } => {
@@ -291,7 +291,7 @@ impl GraphRun {
                     self.work_failed(node, copy, NodeFailure::new(NodeFailureKind::Denied, message));
                 }
             },
-            (Purpose::Backoff { copy }, _) => self.queue.push(node, copy),
+            (Purpose::Backoff { copy }, _) => self.enqueue(node, copy),
             (Purpose::Edge { edge }, Outcome::Decide { result }) => {
                 let Effect::Decide { state, .. } = open.effect else { return };
                 self.edge_decided(node, edge, result, &state);
@@ -350,7 +350,7 @@ impl GraphRun {
                 wait_ms,
             });
             if wait_ms == 0 {
-                self.queue.push(node, copy);
+                self.enqueue(node, copy);
             } else {
                 self.ask_for(node, Effect::Wait { ms: wait_ms }, Purpose::Backoff { copy });
             }
@@ -397,7 +397,7 @@ impl GraphRun {
         }
         if next < of {
             copies.next += 1;
-            self.queue.push(node, Some(next));
+            self.enqueue(node, Some(next));
         }
         self.emit(EventKind::NodeProgressed { node: self.spec.name(node), done, of });
     }
@@ -448,7 +448,7 @@ impl GraphRun {
                 work.state = state;
                 work.attempt = 0;
                 work.approved.clear();
-                self.queue.push(node, None);
+                self.enqueue(node, None);
             }
             return;
         }

@@ -8,7 +8,7 @@ use crate::prompt::{Known, Rejected, ResultShown};
 use crate::reasoning::{ReplyFor, TaskRecord, TaskStatus};
 use crate::step::{Step, StepError};
 use crate::text::cut_middle;
-use crate::tool::{ToolOutput, display_value};
+use crate::tool::{ToolOutput, cut_value};
 
 /// A result is never cut below so many characters.
 const LEAST_SHOWN: usize = 200;
@@ -57,10 +57,7 @@ impl Run {
         let is_task = matches!(purpose, ReplyFor::Arguments { .. } | ReplyFor::Response { .. });
         let rejected = last.filter(|_| !is_task).and_then(|step| match &step.error {
             Some(StepError::Answer { problem }) => Some(Rejected {
-                answer: step
-                    .answer
-                    .as_ref()
-                    .map(|answer| cut_middle(&display_value(answer), limit).into_owned())?,
+                answer: step.answer.as_ref().map(|answer| cut_value(answer, limit))?,
                 problem: problem.clone(),
             }),
             _ => None,
@@ -129,7 +126,7 @@ fn shown(record: &TaskRecord, limit: usize) -> ResultShown {
             TaskStatus::Skipped => "skipped",
             _ => "failed",
         },
-        result: record.result.as_ref().map(|value| cut(&display_value(value))).unwrap_or_default(),
+        result: record.result.as_ref().map(|value| cut_value(value, limit)).unwrap_or_default(),
         error: record.error.as_deref().map(cut),
     }
 }

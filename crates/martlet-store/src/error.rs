@@ -1,4 +1,4 @@
-//! Why a journal refused or failed.
+//! Why a journal or a store refused or failed.
 
 use std::error::Error;
 
@@ -7,16 +7,16 @@ use martlet_core::RunId;
 /// Why a journal did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct JournalError {
-    kind: JournalErrorKind,
+pub struct StoreError {
+    kind: StoreErrorKind,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// The kinds of [`JournalError`].
+/// The kinds of [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum JournalErrorKind {
+pub enum StoreErrorKind {
     /// There is a record of this number already: somebody else writes to the run. Do not repeat; read the
     /// journal anew.
     Conflict,
@@ -26,30 +26,30 @@ pub enum JournalErrorKind {
     Unavailable,
 }
 
-impl JournalError {
+impl StoreError {
     /// There is a record `seq` already; `next` is the first number that is free.
     pub fn conflict(run: &RunId, seq: u64, next: u64) -> Self {
         let message = format!(
             "run {run} has a record {seq} already (the next is {next}): another process drives this run, or it was \
              started twice under one name"
         );
-        Self { kind: JournalErrorKind::Conflict, message, source: None }
+        Self { kind: StoreErrorKind::Conflict, message, source: None }
     }
 
     /// The record before `seq` is missing; `next` is the first number that is free.
     pub fn gap(run: &RunId, seq: u64, next: u64) -> Self {
         let message = format!("record {seq} of run {run} would leave a gap: the next is {next}");
-        Self { kind: JournalErrorKind::Gap, message, source: None }
+        Self { kind: StoreErrorKind::Gap, message, source: None }
     }
 
     /// The storage failed.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let message = "the journal's storage failed; see that it has space and can be written".to_owned();
-        Self { kind: JournalErrorKind::Unavailable, message, source: Some(source.into()) }
+        Self { kind: StoreErrorKind::Unavailable, message, source: Some(source.into()) }
     }
 
     /// What kind of error, and so whether repeating can help.
-    pub fn kind(&self) -> JournalErrorKind {
+    pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
 }

@@ -7,7 +7,9 @@
 mod error;
 mod journal;
 mod memory;
+mod value;
 
-pub use error::{JournalError, JournalErrorKind};
-pub use journal::Journal;
+pub use error::{StoreError, StoreErrorKind};
+pub use journal::{Entry, Journal, Recorded};
 pub use memory::MemoryJournal;
+pub use value::{InvalidValueId, ValueId};

@@ -69,7 +69,7 @@ pub(crate) async fn drive<H: Host>(
     time: Option<Duration>,
     stop: impl Future<Output = StopReason> + Send,
 ) -> Result<H::Machine, DriveError> {
-    let mut log = Log::new(scope.journal());
+    let mut log = Log::new(scope);
     let mut machine = log::begin(host, scope, &mut log, what).await?;
     let mut performing = FuturesUnordered::new();
     // By step and index: all of them are of this run.

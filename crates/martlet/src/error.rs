@@ -1,7 +1,7 @@
 //! What can go wrong for the caller.
 
 use martlet_core::{HostFailure, InputError, RunFailure, RunResult, SpecError};
-use martlet_store::JournalError;
+use martlet_store::StoreError;
 use martlet_tools::ToolboxError;
 
 use crate::blocking::BlockingError;
@@ -40,7 +40,7 @@ pub enum RunError {
     Input(#[from] InputError),
     /// The run could not be recorded, so it was not continued.
     #[error("the run could not be recorded: {0}")]
-    Journal(#[from] JournalError),
+    Journal(#[from] StoreError),
     /// The journal holds no such run, or one that cannot be read.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),

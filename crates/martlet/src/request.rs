@@ -140,7 +140,7 @@ impl RunRequest {
                 check.map_err(|problem| RunError::Variable { name: name.clone(), problem })?;
             }
         }
-        let scope = Scope::first(&**host, bus, self.user, what.is_resumed());
+        let scope = Scope::first(&**host, what.id().clone(), bus, self.user, what.is_resumed());
         let run = drive(&**host, &scope, what, self.timeout, stop).await?;
         let result = run.into_result().ok_or(RunError::DriverGone)?;
         match (&result.status, &result.failure) {

@@ -4,17 +4,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::executor::block_on;
 use martlet_core::RunId;
-use martlet_store::{Journal, JournalErrorKind, MemoryJournal};
+use martlet_store::{Entry, Journal, MemoryJournal, StoreErrorKind};
 use proptest::prelude::*;
 
 fn run(name: &str) -> RunId {
     RunId::new(name).unwrap()
 }
 
+fn entry(record: impl Into<Bytes>) -> Entry {
+    Entry::new(run("root"), record)
+}
+
 #[test]
 fn an_unknown_run_has_no_records() {
     let journal = MemoryJournal::new();
-    assert!(block_on(journal.read(&run("nobody"))).unwrap().is_empty());
+    assert!(block_on(journal.read(&run("nobody"))).unwrap().records.is_empty());
     assert!(journal.is_empty());
 }
 
@@ -22,21 +26,21 @@ fn an_unknown_run_has_no_records() {
 fn errors_say_what_happened() {
     let journal = MemoryJournal::new();
     let run = run("r1");
-    block_on(journal.append(&run, 0, Bytes::from_static(b"a"))).unwrap();
-    let conflict = block_on(journal.append(&run, 0, Bytes::from_static(b"a"))).unwrap_err();
-    assert_eq!(conflict.kind(), JournalErrorKind::Conflict);
+    block_on(journal.append(&run, 0, entry(Bytes::from_static(b"a")))).unwrap();
+    let conflict = block_on(journal.append(&run, 0, entry(Bytes::from_static(b"a")))).unwrap_err();
+    assert_eq!(conflict.kind(), StoreErrorKind::Conflict);
     assert!(conflict.to_string().contains("run r1 has a record 0 already (the next is 1)"), "{conflict}");
-    let gap = block_on(journal.append(&run, 2, Bytes::new())).unwrap_err();
-    assert_eq!(gap.kind(), JournalErrorKind::Gap);
+    let gap = block_on(journal.append(&run, 2, entry(Bytes::new()))).unwrap_err();
+    assert_eq!(gap.kind(), StoreErrorKind::Gap);
     assert_eq!(gap.to_string(), "record 2 of run r1 would leave a gap: the next is 1");
-    assert_eq!(block_on(journal.read(&run)).unwrap(), [Bytes::from_static(b"a")]);
+    assert_eq!(block_on(journal.read(&run)).unwrap().records, [Bytes::from_static(b"a")]);
 }
 
 #[test]
 fn a_future_that_is_never_polled_writes_nothing() {
     let journal = MemoryJournal::new();
     let run = run("r");
-    drop(journal.append(&run, 0, Bytes::new()));
+    drop(journal.append(&run, 0, entry(Bytes::new())));
     assert!(journal.is_empty());
 }
 
@@ -44,10 +48,10 @@ fn a_future_that_is_never_polled_writes_nothing() {
 fn a_forgotten_run_starts_anew() {
     let journal = MemoryJournal::new();
     let run = run("r");
-    block_on(journal.append(&run, 0, Bytes::new())).unwrap();
+    block_on(journal.append(&run, 0, entry(Bytes::new()))).unwrap();
     assert!(journal.forget(&run));
     assert!(!journal.forget(&run));
-    block_on(journal.append(&run, 0, Bytes::new())).unwrap();
+    block_on(journal.append(&run, 0, entry(Bytes::new()))).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,9 +66,9 @@ async fn of_several_writers_one_wins_each_record() {
             let run = run("contested");
             let mut won = Vec::new();
             for seq in 0..RECORDS {
-                match journal.append(&run, seq, Bytes::from(vec![writer])).await {
+                match journal.append(&run, seq, entry(vec![writer])).await {
                     Ok(()) => won.push(seq),
-                    Err(error) => assert_eq!(error.kind(), JournalErrorKind::Conflict),
+                    Err(error) => assert_eq!(error.kind(), StoreErrorKind::Conflict),
                 }
                 tokio::task::yield_now().await;
             }
@@ -81,7 +85,7 @@ async fn of_several_writers_one_wins_each_record() {
         }
         (0..RECORDS).map(|seq| Bytes::from(vec![owners[&seq]])).collect::<Vec<_>>()
     };
-    assert_eq!(journal.read(&run("contested")).await.unwrap(), records);
+    assert_eq!(journal.read(&run("contested")).await.unwrap().records, records);
 }
 
 proptest! {
@@ -96,21 +100,21 @@ proptest! {
             let record = Bytes::copy_from_slice(&record);
             let list = model.entry(number).or_default();
             let next = list.len() as u64;
-            let result = block_on(journal.append(&run(&format!("run-{number}")), seq, record.clone()));
+            let result = block_on(journal.append(&run(&format!("run-{number}")), seq, entry(record.clone())));
             match result.map_err(|error| error.kind()) {
                 Ok(()) => {
                     prop_assert_eq!(seq, next);
                     list.push(record);
                 }
-                Err(JournalErrorKind::Conflict) => prop_assert!(seq < next),
+                Err(StoreErrorKind::Conflict) => prop_assert!(seq < next),
                 Err(kind) => {
-                    prop_assert_eq!(kind, JournalErrorKind::Gap);
+                    prop_assert_eq!(kind, StoreErrorKind::Gap);
                     prop_assert!(seq > next);
                 }
             }
         }
         for (number, list) in model {
-            prop_assert_eq!(block_on(journal.read(&run(&format!("run-{number}")))).unwrap(), list);
+            prop_assert_eq!(block_on(journal.read(&run(&format!("run-{number}")))).unwrap().records, list);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use martlet_core::{Effect, Machine, Outcome, RunId, Settlement, Timing, Usage};
-use martlet_store::Journal;
+use martlet_store::{Entry, Journal};
 
 use super::What;
 use super::error::DriveError;
@@ -15,13 +15,15 @@ use crate::record::JournalRecord;
 /// Where one run is recorded, if it is.
 pub(super) struct Log {
     journal: Option<Arc<dyn Journal>>,
+    /// The run at the top.
+    root: RunId,
     /// The number of the next record.
     next: u64,
 }
 
 impl Log {
-    pub(super) fn new(journal: Option<&Arc<dyn Journal>>) -> Self {
-        Self { journal: journal.cloned(), next: 0 }
+    pub(super) fn new(scope: &Scope) -> Self {
+        Self { journal: scope.journal().cloned(), root: scope.root().clone(), next: 0 }
     }
 
     pub(super) async fn append(&mut self, run: &RunId, record: &JournalRecord<'_>) -> Result<(), DriveError> {
@@ -29,7 +31,7 @@ impl Log {
         let bytes = record
             .to_bytes()
             .map_err(|error| DriveError::Unreadable(format!("a record cannot be written: {error}")))?;
-        journal.append(run, self.next, bytes.into()).await?;
+        journal.append(run, self.next, Entry::new(self.root.clone(), bytes)).await?;
         self.next += 1;
         Ok(())
     }
@@ -66,8 +68,8 @@ async fn read_back<H: Host>(
 ) -> Result<Option<H::Machine>, DriveError> {
     let unreadable = |problem: String| DriveError::Unreadable(format!("{id}: {problem}"));
     let journal = log.journal.clone().ok_or_else(|| unreadable("there is no journal to read".into()))?;
-    let records = journal.read(id).await?;
-    let mut records = records.iter().map(|bytes| JournalRecord::from_bytes(bytes));
+    let recorded = journal.read(id).await?;
+    let mut records = recorded.records.iter().map(|bytes| JournalRecord::from_bytes(bytes));
     let Some(first) = records.next() else { return Ok(None) };
     let mut machine = host.restart(id.clone(), first.map_err(unreadable)?).map_err(unreadable)?;
     log.next = 1;

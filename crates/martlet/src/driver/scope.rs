@@ -14,6 +14,8 @@ use crate::observe::{Bus, Feed};
 
 /// What a run has from the one who asked for it, or from the run above.
 pub(crate) struct Scope {
+    /// The run that somebody asked for.
+    root: RunId,
     clock: Clock,
     feed: Option<Feed>,
     user: Option<Arc<str>>,
@@ -32,12 +34,14 @@ impl Scope {
     /// That of a run which somebody asked for.
     pub(crate) fn first(
         host: &impl Host,
+        root: RunId,
         bus: Option<Arc<Bus>>,
         user: Option<Arc<str>>,
         resumed: bool,
     ) -> Self {
         let terms = host.terms();
         Self {
+            root,
             clock: Clock::start(),
             feed: bus.map(Feed::new),
             user,
@@ -55,6 +59,7 @@ impl Scope {
         let depth = self.depth.checked_sub(1)?;
         let terms = host.terms();
         Some(Self {
+            root: self.root.clone(),
             clock: self.clock,
             feed: self.feed.as_ref().map(|feed| feed.below(child, name, id.step)),
             user: self.user.clone(),
@@ -66,6 +71,10 @@ impl Scope {
             resumed: self.resumed && self.journal.is_some(),
             session: Mutex::new(None),
         })
+    }
+
+    pub(super) fn root(&self) -> &RunId {
+        &self.root
     }
 
     pub(crate) fn clock(&self) -> &Clock {

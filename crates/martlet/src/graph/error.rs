@@ -2,7 +2,7 @@
 
 use martlet_core::graph::{ExpressionError, GraphError, GraphFailure};
 use martlet_core::{GraphResult, HostFailure};
-use martlet_store::JournalError;
+use martlet_store::StoreError;
 use martlet_tools::ToolboxError;
 
 use crate::blocking::BlockingError;
@@ -55,7 +55,7 @@ pub enum GraphRunError {
     Input(String),
     /// The run could not be recorded, so it was not continued.
     #[error("the run could not be recorded: {0}")]
-    Journal(#[from] JournalError),
+    Journal(#[from] StoreError),
     /// The journal holds no such run, or one that cannot be gone on with.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),

@@ -125,7 +125,7 @@ impl GraphRequest {
             What::Resumed { id } | What::ResumedOrFresh { id, .. } => What::Resumed { id },
         };
         let host = self.graph.parts();
-        let scope = Scope::first(&**host, bus, self.user, what.is_resumed());
+        let scope = Scope::first(&**host, what.id().clone(), bus, self.user, what.is_resumed());
         let run = drive(&**host, &scope, what, self.timeout, stop).await?;
         let result = run.into_result().ok_or(GraphRunError::DriverGone)?;
         if result.status != GraphStatus::Failed {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::Watched;
 use martlet::core::{Outcome, ToolFlags};
-use martlet::store::{Journal, MemoryJournal};
+use martlet::store::{Entry, Journal, MemoryJournal};
 use martlet::tools::tool_fn;
 use martlet::{
     Agent, Graph, GraphRunError, GraphStatus, Input, JournalRecord, Node, NodeFailureKind, RunId,
@@ -27,7 +27,7 @@ async fn copied(journal: &Watched) -> Arc<Watched> {
     let mut next: BTreeMap<RunId, u64> = BTreeMap::new();
     for (run, record) in written {
         let seq = next.entry(run.clone()).or_default();
-        copy.append(&run, *seq, record).await.unwrap();
+        copy.append(&run, *seq, Entry::new(run.clone(), record)).await.unwrap();
         *seq += 1;
     }
     copy

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::Watched;
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use martlet::core::{EffectId, Outcome, Settlement, Timing, ToolFlags, ToolOutput};
-use martlet::store::{Journal, JournalError, MemoryJournal};
+use martlet::store::{Entry, Journal, MemoryJournal, Recorded, StoreError};
 use martlet::tools::tool_fn;
 use martlet::{Agent, JournalRecord, RunError, RunId, RunStatus, ToolContext, ToolError, ToolSpec};
 use martlet_testkit::ScriptedModel;
@@ -68,7 +67,7 @@ async fn a_run_that_was_cut_off_anywhere_goes_on_and_repeats_no_finished_call() 
             break;
         }
         cuts += 1;
-        let records = journal.read(&id).await.unwrap();
+        let records = journal.read(&id).await.unwrap().records;
         assert_eq!(records.len(), stop_after + 1);
         let finished = records
             .iter()
@@ -114,16 +113,16 @@ async fn a_call_whose_outcome_is_not_known_is_not_repeated_unless_the_tool_allow
 struct Full;
 
 impl Journal for Full {
-    fn append<'a>(&'a self, run: &'a RunId, seq: u64, _: Bytes) -> BoxFuture<'a, Result<(), JournalError>> {
+    fn append<'a>(&'a self, run: &'a RunId, seq: u64, _: Entry) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let memory = MemoryJournal::new();
             // A gap is the one error that a memory journal can be made to give.
-            memory.append(run, seq + 1, Bytes::from_static(b"x")).await
+            memory.append(run, seq + 1, Entry::new(run.clone(), "x")).await
         })
     }
 
-    fn read<'a>(&'a self, _: &'a RunId) -> BoxFuture<'a, Result<Vec<Bytes>, JournalError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn read<'a>(&'a self, _: &'a RunId) -> BoxFuture<'a, Result<Recorded, StoreError>> {
+        Box::pin(std::future::ready(Ok(Recorded::default())))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use martlet::store::{Journal, JournalError, MemoryJournal};
+use martlet::store::{Entry, Journal, MemoryJournal, Recorded, StoreError};
 use martlet::{JournalRecord, RunId};
 use tokio::sync::{Notify, oneshot};
 
@@ -59,17 +59,13 @@ impl Watched {
 }
 
 impl Journal for Watched {
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
-        seq: u64,
-        record: Bytes,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
+    fn append<'a>(&'a self, run: &'a RunId, seq: u64, entry: Entry) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             if self.written.lock().unwrap().len() > self.stop_after {
                 return std::future::pending().await;
             }
-            self.memory.append(run, seq, record.clone()).await?;
+            let record = entry.record.clone();
+            self.memory.append(run, seq, entry).await?;
             let written = {
                 let mut written = self.written.lock().unwrap();
                 written.push((run.clone(), record));
@@ -83,7 +79,7 @@ impl Journal for Watched {
         })
     }
 
-    fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Bytes>, JournalError>> {
+    fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Recorded, StoreError>> {
         self.memory.read(run)
     }
 }

@@ -1,0 +1,1 @@
+//! Martlet over HTTP: many users run agents and workflows at once, and each run survives a crash.

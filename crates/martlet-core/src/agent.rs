@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::approval::{ApprovalPolicy, PolicyError};
 use crate::code::CodeLimits;
 use crate::managed::{ManagedKind, ManagedSpec};
 use crate::model::{ModelOptions, ModelProfile};
@@ -59,6 +60,9 @@ pub struct AgentSettings {
     pub options: ModelOptions,
     /// How far a run may go.
     pub limits: RunLimits,
+    /// Which calls need a person. Default: those of tools that say so themselves.
+    #[serde(skip_serializing_if = "ApprovalPolicy::is_empty")]
+    pub approvals: ApprovalPolicy,
     /// Python, for [`Strategy::Code`].
     pub code: CodeSettings,
 }
@@ -79,6 +83,7 @@ impl Default for AgentSettings {
             answer_checks: false,
             options: ModelOptions::default(),
             limits: RunLimits::default(),
+            approvals: ApprovalPolicy::default(),
             code: CodeSettings::default(),
         }
     }
@@ -137,7 +142,7 @@ impl AgentSpec {
     ///
     /// # Errors
     /// A name of a tool or managed agent that cannot be used or is there twice, a schema that cannot be used, a managed
-    /// agent without a description, a limit of zero, or a template that fails.
+    /// agent without a description, a limit of zero, an approval rule that makes no sense, or a template that fails.
     pub fn new(settings: AgentSettings) -> Result<Self, SpecError> {
         if settings.limits.max_steps == 0 {
             return Err(SpecError::Limit("max_steps must be at least 1".into()));
@@ -159,6 +164,7 @@ impl AgentSpec {
                 .map_err(|problem| SpecError::ToolSchema { tool: tool.name.clone(), problem })?;
         }
         check_agents(&settings)?;
+        settings.approvals.check()?;
         let mut offered = settings.tools.to_vec();
         offered.extend(settings.agents.iter().map(ManagedSpec::tool));
         if !offered.iter().any(|tool| tool.name == FINAL_ANSWER) {
@@ -346,6 +352,9 @@ pub enum SpecError {
     /// A limit that cannot be.
     #[error("{0}")]
     Limit(String),
+    /// An approval rule that cannot be meant as it is.
+    #[error(transparent)]
+    Approvals(#[from] PolicyError),
     /// A template fails.
     #[error(transparent)]
     Prompt(#[from] PromptError),

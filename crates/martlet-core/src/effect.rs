@@ -160,6 +160,11 @@ pub struct ChildEnd {
 pub enum Decision {
     /// The call may be performed.
     Approved,
+    /// The call is to be performed with other arguments. The model is told so.
+    Edited {
+        /// All its arguments. They are checked as those of the model were.
+        arguments: Map<String, Value>,
+    },
     /// It may not.
     Denied {
         /// Why, for the model.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::Strategy;
-use crate::effect::Timing;
+use crate::effect::{Decision, Timing};
 use crate::graph::{GraphStatus, NodeStatus, SkipCause};
-use crate::id::RunId;
+use crate::id::{EffectId, RunId};
 use crate::model::Usage;
 use crate::reasoning::{CompletionCheck, PlannedTask, TaskStatus};
 use crate::step::{RunStatus, StepError};
@@ -33,6 +33,38 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
+}
+
+/// What was decided on a tool call, without the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionKind {
+    /// It may be made.
+    Approved,
+    /// It may be made with other arguments.
+    Edited,
+    /// It may not be made.
+    Denied,
+}
+
+impl EventKind {
+    /// The event of a decision on the call `call` of the tool `name`, for which the effect `id` has waited.
+    pub(crate) fn decided(id: &EffectId, call: String, name: String, decision: &Decision) -> Self {
+        let (kind, reason, arguments) = match decision {
+            Decision::Approved => (DecisionKind::Approved, None, None),
+            Decision::Edited { arguments } => (DecisionKind::Edited, None, Some(arguments.clone())),
+            Decision::Denied { reason } => (DecisionKind::Denied, Some(reason.clone()), None),
+        };
+        Self::ApprovalDecided {
+            step: id.step,
+            call,
+            effect: id.index,
+            name,
+            decision: kind,
+            reason,
+            arguments,
+        }
+    }
 }
 
 /// The events of one run that nobody took yet, and the number of the next one.
@@ -153,14 +185,41 @@ pub enum EventKind {
     /// A tool call waits for a person's approval.
     #[serde(rename = "tool.approval")]
     ApprovalAsked {
-        /// The step.
+        /// The step; in a graph the node's number, from 1.
         step: u32,
-        /// The call's id within the step.
+        /// The call's id within the step; in a graph the node's name, with the item or the time of a repetition.
         call: String,
+        /// The index of the effect that waits for the decision: with the run and the step it is the
+        /// [`EffectId`](crate::EffectId).
+        #[serde(default)]
+        effect: u32,
         /// The tool.
         name: String,
         /// The arguments.
         arguments: Map<String, Value>,
+        /// Why the policy asks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// It was decided on a tool call that waited for approval.
+    #[serde(rename = "tool.decided")]
+    ApprovalDecided {
+        /// The step; in a graph the node's number, from 1.
+        step: u32,
+        /// The call's id, as when it was asked for.
+        call: String,
+        /// The index of the effect that waited for the decision.
+        effect: u32,
+        /// The tool.
+        name: String,
+        /// What was decided.
+        decision: DecisionKind,
+        /// Why it was denied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The arguments that were put in the place of those that were asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arguments: Option<Map<String, Value>>,
     },
     /// A tool is being called.
     #[serde(rename = "tool.called")]

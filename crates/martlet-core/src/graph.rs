@@ -48,7 +48,7 @@ pub use input::{Item, NodeInput, task_text};
 pub use picture::{MOST_DRAWN_NODES, MOST_MAPPED_NODES, dot, dot_of, mermaid, mermaid_of, svg, text};
 pub use reducer::Reducer;
 pub use result::{
-    GraphFailure, GraphResult, GraphStatus, NodeReport, NodeStatus, Repeated, SkipCause, SkipKind,
+    EditedCall, GraphFailure, GraphResult, GraphStatus, NodeReport, NodeStatus, Repeated, SkipCause, SkipKind,
 };
 pub use run::{GraphRun, GraphTask};
 pub use spec::{

@@ -6,6 +6,7 @@
 //! be serialised between any two of them.
 
 pub mod agent;
+pub mod approval;
 pub mod code;
 pub mod effect;
 pub mod event;
@@ -28,9 +29,12 @@ pub mod text;
 pub mod tool;
 
 pub use agent::{AgentSettings, AgentSpec, CodeSettings, InputError, RunLimits, SpecError, Strategy};
+pub use approval::{
+    ApprovalPolicy, ApprovalRule, PatternError, PolicyError, Risk, Ruling, ToolPattern, Verdict,
+};
 pub use code::{CodeLimits, CodeOutcome, CodeRequest};
 pub use effect::{ChildEnd, ConditionOf, Decision, Effect, HostFailure, Outcome, Settlement, Timing};
-pub use event::{Event, EventKind};
+pub use event::{DecisionKind, Event, EventKind};
 pub use graph::{GraphResult, GraphRun, GraphSpec, GraphStatus, GraphTask};
 pub use id::{EffectId, RunId};
 pub use machine::Machine;

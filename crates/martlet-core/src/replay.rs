@@ -73,9 +73,10 @@ fn write_call(text: &mut String, record: &CallRecord) -> std::fmt::Result {
     };
     writeln!(
         text,
-        "  Call {}({}) -> {}",
+        "  Call {}({}){} -> {}",
         record.call.name,
         record.call.arguments.to_json(),
+        if record.asked.is_some() { " (the arguments are a person's)" } else { "" },
         cut_middle(&result, SHOWN).replace('\n', "\n    ")
     )
 }

@@ -332,7 +332,7 @@ impl Run {
                 self.child_returned(slot, id.child_run(), Err(failure), Usage::default(), timing);
             }
             (Pending::Approve { slot }, Outcome::Approve { decision }) => {
-                self.call_decided(slot, decision, timing)
+                self.call_decided(&id, slot, decision, timing)
             }
             (Pending::Code { .. }, Outcome::Code { result }) => self.code_returned(result),
             (Pending::Check, Outcome::Check { problem }) => match problem {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::code::{CodeError, CodeValue};
 use crate::effect::Timing;
@@ -12,7 +12,8 @@ use crate::id::RunId;
 use crate::message::{Blob, Message};
 use crate::model::{ModelFailure, ModelReply, Usage};
 use crate::reasoning::{CompletionCheck, Plan, ReplyRecord, TaskRecord};
-use crate::tool::{ToolCall, ToolFailure, ToolOutput, display_value};
+use crate::text::cut_middle;
+use crate::tool::{Arguments, ToolCall, ToolFailure, ToolOutput, display_value};
 
 /// One turn of a run: a model's reply, the actions that it asked for, their observations.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -74,12 +75,43 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 /// A tool call and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallRecord {
-    /// The call.
+    /// The call, with the arguments that were used.
     pub call: ToolCall,
+    /// The arguments that the model had asked for, where a person put others in their place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Map<String, Value>>,
     /// Its result; `None` if the step ended before it was there.
     pub result: Option<Result<ToolOutput, ToolFailure>>,
     /// Time.
     pub timing: Timing,
+}
+
+impl CallRecord {
+    pub(crate) fn new(call: ToolCall) -> Self {
+        Self { call, asked: None, result: None, timing: Timing::default() }
+    }
+
+    /// Whether the model asked for a call of this tool with these arguments, whatever a person made of them.
+    pub(crate) fn was_asked_as(&self, name: &str, arguments: &Map<String, Value>) -> bool {
+        let asked = match (&self.asked, &self.call.arguments) {
+            (Some(asked), _) | (None, Arguments::Object(asked)) => asked,
+            (None, Arguments::Malformed(_)) => return false,
+        };
+        self.call.name == name && asked == arguments
+    }
+
+    /// What the model asked for.
+    pub(crate) fn asked_arguments(&self) -> Arguments {
+        self.asked.clone().map_or_else(|| self.call.arguments.clone(), Arguments::Object)
+    }
+
+    /// What the model has to be told where a person changed the arguments.
+    pub(crate) fn edit_note(&self, limit: usize) -> Option<String> {
+        let asked = Arguments::Object(self.asked.clone()?).to_json();
+        let used = self.call.arguments.to_json();
+        let (asked, used) = (cut_middle(&asked, limit), cut_middle(&used, limit));
+        Some(format!("A person changed the arguments of `{}` from {asked} to {used}", self.call.name))
+    }
 }
 
 /// What went wrong in a step. The model was told; the run went on.

@@ -132,8 +132,23 @@ pub struct NodeReport {
     /// Why it was skipped or cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<SkipCause>,
+    /// Calls of its tool that were made, or refused, with arguments that a person put in the place of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edited: Vec<EditedCall>,
     /// Whether it is on the critical path.
     pub critical: bool,
+}
+
+/// A call of a node's tool whose arguments a person changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditedCall {
+    /// For a copy: its item's place in the list, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+    /// The arguments that the node would have called it with.
+    pub asked: Map<String, Value>,
+    /// The arguments of the person.
+    pub arguments: Map<String, Value>,
 }
 
 /// What became of a repetition.

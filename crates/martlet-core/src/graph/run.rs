@@ -3,6 +3,7 @@
 //! What a node does is the business of effects; here is only what follows from what. Edges that get a state are put on
 //! a worklist, so that nothing recurses however long the graph is.
 
+mod approvals;
 mod edges;
 mod queue;
 mod report;
@@ -16,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::build::{GraphSpec, NodeIndex};
-use super::result::{GraphFailure, GraphResult, GraphStatus, NodeStatus, Repeated, SkipCause, SkipKind};
+use super::result::{
+    EditedCall, GraphFailure, GraphResult, GraphStatus, NodeStatus, Repeated, SkipCause, SkipKind,
+};
 use super::spec::{NodeFailure, NodeFailureKind, OnError, OnFailure};
 use super::state::{State, StateLog};
 use crate::effect::{Effect, Outcome, Settlement, Timing};
@@ -101,6 +104,9 @@ struct NodeRun {
     error: Option<NodeFailure>,
     items: Option<u32>,
     repeated: Option<Repeated>,
+    /// Calls whose arguments a person changed, for the report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    edited: Vec<EditedCall>,
 }
 
 /// Where the result of a node is.

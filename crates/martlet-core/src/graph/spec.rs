@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::reducer::Reducer;
+use crate::approval::ApprovalPolicy;
 use crate::model::ModelFailureKind;
 use crate::tool::ToolSpec;
 
@@ -31,6 +32,9 @@ pub struct GraphSettings {
     /// result of the node without outbound edges that completed, or an object of the results by name where there are
     /// several.
     pub output: Option<Expression>,
+    /// Which calls of tool nodes need a person. Default: those of tools that say so themselves.
+    #[serde(skip_serializing_if = "ApprovalPolicy::is_empty")]
+    pub approvals: ApprovalPolicy,
 }
 
 impl Default for GraphSettings {
@@ -43,6 +47,7 @@ impl Default for GraphSettings {
             reducers: BTreeMap::new(),
             limits: GraphLimits::default(),
             output: None,
+            approvals: ApprovalPolicy::default(),
         }
     }
 }

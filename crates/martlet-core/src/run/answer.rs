@@ -49,9 +49,14 @@ impl Run {
 
     pub(super) fn accept(&mut self) {
         self.output = self.step.answer.clone().unwrap_or_default();
+        let notes = self.edit_notes();
         if let Phase::Answering { call_id: Some(call_id) } = &self.phase {
             // A structured call must not stay without a result if the conversation goes on.
-            self.messages.push(Message::tool(call_id.clone(), vec![Part::text("The answer was given.")]));
+            let text = format!("{notes}The answer was given.");
+            self.messages.push(Message::tool(call_id.clone(), vec![Part::text(text)]));
+        } else if !self.is_reasoning() && !notes.is_empty() {
+            // The last word on these calls: a next run goes on from what was really done.
+            self.messages.push(Message::user(format!("Observation:\n{}", notes.trim_end())));
         }
         if self.is_reasoning() {
             self.said_answer(&self.output.clone());
@@ -64,10 +69,14 @@ impl Run {
         let problem = cut_middle(&problem, self.agent.limits.observation_chars).into_owned();
         if self.is_reasoning() {
             // The next plan is asked for with what is wrong.
+            let answer_call = self.step.calls.iter().rfind(|record| record.call.name == FINAL_ANSWER);
+            let note = answer_call.and_then(|record| record.edit_note(self.agent.limits.observation_chars));
+            let problem = note.map_or_else(|| problem.clone(), |note| format!("{note}. {problem}"));
             return self.end_step(Vec::new(), Some(StepError::Answer { problem }));
         }
+        let notes = self.edit_notes();
         let text = format!(
-            "The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
+            "{notes}The answer was not accepted: {problem}\nCorrect it, and call {FINAL_ANSWER} again when it is right."
         );
         let observation = match &self.phase {
             Phase::Answering { call_id: Some(call_id) } => {

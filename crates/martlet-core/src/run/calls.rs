@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Pending, Phase, Run};
+use crate::approval::{Ruling, Verdict};
 use crate::effect::{Decision, Timing};
 use crate::event::EventKind;
+use crate::id::EffectId;
 use crate::name;
 use crate::step::CallRecord;
 use crate::text::cut_middle;
@@ -18,24 +20,40 @@ impl Run {
     pub(super) fn call(&mut self, call: ToolCall) -> usize {
         let slot = self.step.calls.len();
         let checked = self.check_call(&call);
-        self.step.calls.push(CallRecord { call, result: None, timing: Timing::default() });
-        match checked {
-            Err(failure) => {
-                let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
-                self.record_result(slot, Err(failure), timing);
-            }
-            Ok(needs_approval) => {
-                if needs_approval {
-                    let Some((name, arguments)) = self.slot(slot) else { return slot };
-                    let (step, call) = (self.step.number, self.call_id(slot));
-                    self.emit(EventKind::ApprovalAsked { step, call, name, arguments });
-                    self.ask_for(Pending::Approve { slot });
-                } else {
-                    self.make_call(slot);
-                }
-            }
+        self.step.calls.push(CallRecord::new(call));
+        match checked.and_then(|()| self.rule_on(slot)) {
+            Err(failure) => self.fail_at_once(slot, failure),
+            Ok(Ruling { verdict: Verdict::Ask, reason, .. }) => self.ask_about(slot, reason),
+            Ok(_) => self.make_call(slot),
         }
         slot
+    }
+
+    /// What the policy says of a call; a refusal is the call's result.
+    fn rule_on(&self, slot: usize) -> Result<Ruling, ToolFailure> {
+        let ruling = self.slot(slot).and_then(|(name, arguments)| {
+            Some(self.agent.approvals.ruling(self.agent.tool(&name)?, &arguments))
+        });
+        match ruling {
+            // Only what was checked comes here: a call that nothing is known of must not be made.
+            None => Err(denied("nothing is known of this call")),
+            Some(ruling) if ruling.verdict == Verdict::Deny => Err(denied(&ruling.refusal())),
+            Some(ruling) => Ok(ruling),
+        }
+    }
+
+    /// Lets the call wait for a person.
+    fn ask_about(&mut self, slot: usize, reason: Option<String>) {
+        let Some((name, arguments)) = self.slot(slot) else { return };
+        let (EffectId { step, index: effect, .. }, call) = (self.next_effect(), self.call_id(slot));
+        self.emit(EventKind::ApprovalAsked { step, call, effect, name, arguments, reason });
+        self.ask_for(Pending::Approve { slot });
+    }
+
+    /// Records the failure of a call that was not made.
+    fn fail_at_once(&mut self, slot: usize, failure: ToolFailure) {
+        let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
+        self.record_result(slot, Err(failure), timing);
     }
 
     /// Asks for what a call that is checked and approved needs: the tool, or a child run.
@@ -50,15 +68,13 @@ impl Run {
             None => self.ask_for(Pending::Tool { slot }),
             Some(Ok(input)) => self.start_child(slot, input),
             Some(Err(error)) => {
-                let failure = ToolFailure::new(ToolFailureKind::Failed, error.to_string());
-                let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
-                self.record_result(slot, Err(failure), timing);
+                self.fail_at_once(slot, ToolFailure::new(ToolFailureKind::Failed, error.to_string()));
             }
         }
     }
 
-    /// Whether the call can be made, and whether a person has to approve it first.
-    pub(super) fn check_call(&self, call: &ToolCall) -> Result<bool, ToolFailure> {
+    /// Whether the call can be made at all.
+    pub(super) fn check_call(&self, call: &ToolCall) -> Result<(), ToolFailure> {
         let Some(spec) = self.agent.tool(&call.name) else {
             let known = self.agent.offered_tools().iter().map(|tool| tool.name.as_str());
             return Err(name::unknown(&call.name, known));
@@ -66,34 +82,60 @@ impl Run {
         match &call.arguments {
             Arguments::Object(arguments) => spec
                 .validate(arguments)
-                .map_err(|error| ToolFailure::new(ToolFailureKind::Arguments, error.to_string()))?,
-            Arguments::Malformed(text) => {
-                return Err(ToolFailure::new(
-                    ToolFailureKind::Arguments,
-                    format!(
-                        "the arguments of `{}` are not a JSON object: {}",
-                        call.name,
-                        cut_middle(text, 200)
-                    ),
-                ));
-            }
+                .map_err(|error| ToolFailure::new(ToolFailureKind::Arguments, error.to_string())),
+            Arguments::Malformed(text) => Err(ToolFailure::new(
+                ToolFailureKind::Arguments,
+                format!("the arguments of `{}` are not a JSON object: {}", call.name, cut_middle(text, 200)),
+            )),
         }
-        Ok(spec.flags.needs_approval)
     }
 
-    pub(super) fn call_decided(&mut self, slot: usize, decision: Decision, timing: Timing) {
+    pub(super) fn call_decided(&mut self, id: &EffectId, slot: usize, decision: Decision, timing: Timing) {
+        let Some((name, asked)) = self.slot(slot) else { return };
+        let decision = match decision {
+            // The same arguments again are no change that anybody had to be told of.
+            Decision::Edited { arguments } if arguments == asked => Decision::Approved,
+            decision => decision,
+        };
+        self.emit(EventKind::decided(id, self.call_id(slot), name, &decision));
         match decision {
-            Decision::Approved => {
-                self.make_call(slot);
-                if self.has_result(slot) {
-                    self.call_settled(slot);
+            Decision::Approved => self.make_call(slot),
+            Decision::Edited { arguments } => {
+                if let Some(record) = self.step.calls.get_mut(slot) {
+                    record.call.arguments = Arguments::Object(arguments);
+                    record.asked = Some(asked);
+                }
+                match self.check_edited(slot) {
+                    Ok(()) => self.make_call(slot),
+                    Err(failure) => self.record_result(slot, Err(failure), timing),
                 }
             }
-            Decision::Denied { reason } => {
-                let message = format!("this call was refused: {reason}. Do not repeat it; go on without it.");
-                self.tool_returned(slot, Err(ToolFailure::new(ToolFailureKind::Denied, message)), timing);
-            }
+            Decision::Denied { reason } => self.record_result(slot, Err(denied_by_person(&reason)), timing),
         }
+        if self.has_result(slot) {
+            self.call_settled(slot);
+        }
+    }
+
+    /// Whether a call can be made with the arguments that a person gave it. What a policy refuses, a person cannot
+    /// bring about either.
+    fn check_edited(&self, slot: usize) -> Result<(), ToolFailure> {
+        let Some(record) = self.step.calls.get(slot) else { return Err(denied("nothing is known of it")) };
+        self.check_call(&record.call).map_err(|failure| {
+            let message = format!(
+                "the arguments that a person put in the place of yours do not fit, so the call was not made: {}",
+                failure.message
+            );
+            ToolFailure { message, ..failure }
+        })?;
+        self.rule_on(slot).map(|_| ())
+    }
+
+    /// What the model is to be told of calls whose arguments a person changed, where it is not told with each result.
+    pub(super) fn edit_notes(&self) -> String {
+        let limit = self.agent.limits.observation_chars;
+        let notes = self.step.calls.iter().filter_map(|record| record.edit_note(limit));
+        notes.map(|note| format!("{note}.\n")).collect()
     }
 
     pub(super) fn tool_returned(
@@ -161,4 +203,14 @@ impl Run {
     pub(super) fn call_id(&self, slot: usize) -> String {
         self.step.calls.get(slot).map(|record| record.call.id.clone()).unwrap_or_default()
     }
+}
+
+/// What the model is told of a call that a person refused.
+fn denied_by_person(reason: &str) -> ToolFailure {
+    denied(&format!("this call was refused: {reason}"))
+}
+
+fn denied(what: &str) -> ToolFailure {
+    let message = format!("{what}. Do not repeat it; go on without it.");
+    ToolFailure::new(ToolFailureKind::Denied, message)
 }

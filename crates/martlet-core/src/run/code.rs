@@ -96,10 +96,7 @@ impl Run {
     fn program_waits(&mut self, calls: Vec<CodeCall>, awaiting: Vec<u32>) {
         for call in calls {
             let slot = usize::try_from(call.index).unwrap_or(usize::MAX);
-            let same = self.step.calls.get(slot).map(|known| {
-                known.call.name == call.name
-                    && known.call.arguments == Arguments::Object(call.arguments.clone())
-            });
+            let same = self.step.calls.get(slot).map(|known| known.was_asked_as(&call.name, &call.arguments));
             match same {
                 // Made before the session was lost: its result, if it is there, is used again.
                 Some(true) => {}
@@ -250,6 +247,8 @@ impl Run {
             ),
             None => {}
         }
-        format!("Observation:\n{shown}")
+        // The program cannot see it: it was given the results as if they were those that it asked for.
+        let notes = self.edit_notes();
+        format!("Observation:\n{notes}{shown}")
     }
 }

@@ -109,7 +109,7 @@ impl Run {
         // A wrong type of the answer is for the schema of the answer to tell.
         match (answer, checked) {
             (Some(answer), _) => {
-                self.step.calls.push(CallRecord { call, result: None, timing: Timing::default() });
+                self.step.calls.push(CallRecord::new(call));
                 self.answered(answer, call_id);
             }
             (None, Err(failure)) => {
@@ -122,7 +122,7 @@ impl Run {
 
     fn refuse(&mut self, call: ToolCall, message: &str) {
         let slot = self.step.calls.len();
-        self.step.calls.push(CallRecord { call, result: None, timing: Timing::default() });
+        self.step.calls.push(CallRecord::new(call));
         let timing = Timing { started_ms: self.timing.ended_ms(), elapsed_us: 0 };
         self.record_result(slot, Err(ToolFailure::new(ToolFailureKind::Arguments, message)), timing);
     }
@@ -143,7 +143,7 @@ impl Run {
             return self.answer_given(answer);
         }
         let asked = |calls: &[CallRecord]| -> Vec<(String, Arguments)> {
-            calls.iter().map(|record| (record.call.name.clone(), record.call.arguments.clone())).collect()
+            calls.iter().map(|record| (record.call.name.clone(), record.asked_arguments())).collect()
         };
         self.repeats = self.steps.last().is_some_and(|last| asked(&last.calls) == asked(&self.step.calls));
         let mut messages: Vec<Message> = Vec::new();
@@ -182,11 +182,13 @@ impl Run {
     /// What the model is shown of a call: a text, and the images and files that cannot be part of it.
     fn shown(&self, record: &CallRecord) -> (String, Vec<Part>) {
         let limit = self.agent.limits.observation_chars;
+        let note = record.edit_note(limit).map(|note| format!("{note}.\n")).unwrap_or_default();
         match &record.result {
             Some(Ok(output)) => {
                 let text = cut_middle(&output.to_text(), limit).into_owned();
                 let other = output.to_parts().into_iter().filter(|part| part.as_text().is_none()).collect();
-                (if text.is_empty() { "(no text)".into() } else { text }, other)
+                let text = if text.is_empty() { "(no text)" } else { &text };
+                (format!("{note}{text}"), other)
             }
             Some(Err(failure)) => {
                 let advice = match failure.kind {
@@ -195,7 +197,7 @@ impl Run {
                     }
                     _ => "",
                 };
-                (format!("Error: {}{advice}", cut_middle(&failure.message, limit)), Vec::new())
+                (format!("{note}Error: {}{advice}", cut_middle(&failure.message, limit)), Vec::new())
             }
             None => (String::new(), Vec::new()),
         }

@@ -8,8 +8,12 @@ mod table;
 use std::collections::{HashMap, HashSet};
 
 use martlet_core::graph::{Join, NodeReport, NodeStatus, SkipKind};
-use martlet_core::{ConditionOf, Effect, EffectId, EventKind, GraphResult, GraphStatus, Machine, StopReason};
+use martlet_core::{
+    ConditionOf, Decision, Effect, EffectId, EventKind, GraphResult, GraphStatus, Machine, Outcome,
+    StopReason,
+};
 use proptest::prelude::*;
+use serde_json::{Map, Value};
 
 use crate::simulate::{Happening, START, Simulation, events, fold, start};
 use case::{Case, Clock, Edge, Taken, World, name};
@@ -118,27 +122,36 @@ fn leads(case: &Case, result: &GraphResult, from: &str, to: &str) -> bool {
 fn check_effects(case: &Case, trace: &[Happening]) {
     let mut open: HashMap<EffectId, (usize, u32)> = HashMap::new();
     let mut busy: HashSet<(usize, u32)> = HashSet::new();
-    let mut approved: HashSet<(usize, u32)> = HashSet::new();
+    let mut asked: HashMap<(usize, u32), Map<String, Value>> = HashMap::new();
+    let mut approved: HashMap<(usize, u32), Map<String, Value>> = HashMap::new();
     for happening in trace {
         match happening {
             Happening::Began { id, effect, .. } => {
                 let Some(worker) = case.worker_of(effect) else { continue };
                 assert!(busy.insert(worker), "{worker:?} is worked on twice at once");
-                if matches!(effect, Effect::Tool { .. })
-                    && case.nodes[worker.0].worker == case::Worker::ApprovedTool
-                {
-                    assert!(approved.contains(&worker), "a call without approval: {effect:?}");
+                match effect {
+                    Effect::Tool { arguments, .. }
+                        if case.nodes[worker.0].worker == case::Worker::ApprovedTool =>
+                    {
+                        assert_eq!(Some(arguments), approved.get(&worker), "a call as it was approved");
+                    }
+                    Effect::Approve { arguments, .. } => drop(asked.insert(worker, arguments.clone())),
+                    _ => {}
                 }
                 open.insert(id.clone(), worker);
             }
             Happening::Settled { settlement, .. } => {
                 if let Some(worker) = open.remove(&settlement.id) {
                     busy.remove(&worker);
-                    if let martlet_core::Outcome::Approve { decision: martlet_core::Decision::Approved } =
-                        settlement.outcome
-                    {
-                        approved.insert(worker);
-                    }
+                    let asked = asked.get(&worker).cloned();
+                    let leave = match &settlement.outcome {
+                        Outcome::Approve { decision: Decision::Approved } => asked,
+                        Outcome::Approve { decision: Decision::Edited { arguments } } => {
+                            Some(arguments.clone())
+                        }
+                        _ => None,
+                    };
+                    approved.extend(leave.map(|arguments| (worker, arguments)));
                 }
             }
             Happening::Abandoned { id, .. } => {

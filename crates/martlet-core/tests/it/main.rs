@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod approvals;
 mod code;
+mod golden;
+mod graph_approvals;
 mod graph_build;
 mod graph_pictures;
 mod graph_properties;
 mod graph_run;
 mod graph_values;
 mod managed;
+mod policies;
 mod prompts;
 mod properties;
 mod reasoning;

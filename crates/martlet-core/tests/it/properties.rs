@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use martlet_core::code::{CodeCall, CodeEnd, CodeError, CodeValue};
 use martlet_core::graph::{NodeFailure, NodeFailureKind};
 use martlet_core::{
-    ChildEnd, CodeOutcome, CodeRequest, Decision, Effect, EffectId, FinishReason, HostFailure, ModelFailure,
-    ModelFailureKind, ModelReply, Outcome, Run, RunResult, SettleError, Settlement, Status, Strategy, Timing,
-    ToolFailure, ToolFailureKind, ToolOutput, ToolSpec, Usage,
+    ApprovalPolicy, ApprovalRule, ChildEnd, CodeOutcome, CodeRequest, Decision, Effect, EffectId,
+    FinishReason, HostFailure, ModelFailure, ModelFailureKind, ModelReply, Outcome, Run, RunResult,
+    SettleError, Settlement, Status, Strategy, Timing, ToolFailure, ToolFailureKind, ToolOutput, ToolSpec,
+    Usage,
 };
 use proptest::prelude::*;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::managed::with_scout;
 use crate::support::{call, settings, start};
@@ -158,9 +159,11 @@ fn perform(id: &EffectId, effect: &Effect, sandbox: &mut Sandbox, dice: &mut Dic
                 value => Ok(ToolOutput::from(json!(value))),
             },
         },
-        Effect::Approve { .. } => Outcome::Approve {
-            decision: match dice.roll(2) {
+        Effect::Approve { arguments, .. } => Outcome::Approve {
+            decision: match dice.roll(4) {
                 0 => Decision::Approved,
+                1 => Decision::Edited { arguments: edited(arguments) },
+                2 => Decision::Edited { arguments: Map::from_iter([("nothing".into(), json!(1))]) },
                 _ => Decision::Denied { reason: "no".into() },
             },
         },
@@ -170,6 +173,25 @@ fn perform(id: &EffectId, effect: &Effect, sandbox: &mut Sandbox, dice: &mut Dic
         }
         other => panic!("unknown effect {other:?}"),
     }
+}
+
+/// The arguments with a person's words in each of them.
+fn edited(arguments: &Map<String, Value>) -> Map<String, Value> {
+    arguments.keys().map(|name| (name.clone(), json!("a person's"))).collect()
+}
+
+/// What the policy of an agent is to be.
+fn policy(kind: u8) -> ApprovalPolicy {
+    let rules: &[ApprovalRule] = match kind {
+        0 => &[],
+        1 => &[ApprovalRule::ask()],
+        2 => &[
+            ApprovalRule::deny().when("arguments.key == 'a'".parse().unwrap()).reason("not that one"),
+            ApprovalRule::allow().tool("send".parse().unwrap()),
+        ],
+        _ => &[ApprovalRule::deny()],
+    };
+    ApprovalPolicy::new(rules.iter().cloned())
 }
 
 /// The tokens that a settlement tells of.
@@ -248,6 +270,7 @@ proptest! {
         checks: bool,
         own_answer: bool,
         schema: bool,
+        rules in 0u8..4,
         max_steps in 1u32..6,
         max_tokens in proptest::option::of(10u64..100),
     ) {
@@ -264,6 +287,7 @@ proptest! {
         agent.limits.max_tokens = max_tokens;
         agent.profile.native_tools = native;
         agent.answer_checks = checks;
+        agent.approvals = policy(rules);
         agent.limits.max_steps = max_steps;
         let run = start(agent);
         let fresh = run.clone();

@@ -1,11 +1,15 @@
 //! What can be wrong with the settings of a graph, and what to do about it.
 
+use crate::approval::PolicyError;
 use crate::graph::spec::Join;
 
 /// Why settings do not make a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
+    /// An approval rule that cannot be meant as it is.
+    #[error(transparent)]
+    Approvals(#[from] PolicyError),
     /// There are no nodes.
     #[error("the graph `{0}` has no nodes: add at least one")]
     NoNodes(String),

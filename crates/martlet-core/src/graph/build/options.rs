@@ -39,6 +39,7 @@ pub(super) fn check(settings: &GraphSettings) -> Result<(), GraphError> {
         let nearest = name::nearest(key, settings.nodes.iter().map(NodeSpec::output_key)).map(str::to_owned);
         return Err(GraphError::UnknownReducerKey { key: key.clone(), nearest });
     }
+    settings.approvals.check()?;
     let mut checked = Checked::default();
     settings.nodes.iter().try_for_each(|node| checked.node(node))
 }

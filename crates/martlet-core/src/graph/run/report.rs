@@ -110,6 +110,7 @@ pub(super) fn result(run: GraphRun, status: GraphStatus) -> GraphResult {
             usage: state.usage,
             error: state.error.clone(),
             cause: state.cause.clone(),
+            edited: state.edited.clone(),
             critical,
         });
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::approvals::Leave;
 use super::{GraphRun, Open, Purpose};
-use crate::effect::{ChildEnd, Decision, Effect, Outcome, Timing};
+use crate::effect::{ChildEnd, Effect, Outcome, Timing};
 use crate::event::EventKind;
 use crate::graph::build::NodeIndex;
 use crate::graph::expression::render;
 use crate::graph::input::{Item, NodeInput};
-use crate::graph::result::{NodeStatus, Repeated};
+use crate::graph::result::{EditedCall, NodeStatus, Repeated};
 use crate::graph::spec::{
     AtMax, Condition, ForEach, ForEachOrder, NodeFailure, NodeFailureKind, NodeSpec, OnError, Work as Worker,
 };
@@ -31,9 +32,12 @@ pub(super) struct Work {
     /// Attempts of what is not a copy; of a repetition, those of this time.
     attempt: u32,
     /// The calls that a person has approved, also for another attempt.
-    approved: BTreeSet<Option<u32>>,
+    pub(super) approved: BTreeSet<Option<u32>>,
     /// Those of them that were approved and did not go on yet.
-    resumed: BTreeSet<Option<u32>>,
+    pub(super) resumed: BTreeSet<Option<u32>>,
+    /// Those of them that were approved with other arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) edited: Vec<EditedCall>,
     copies: Option<Copies>,
 }
 
@@ -65,7 +69,7 @@ impl Work {
     }
 }
 
-fn input_failure(problem: impl Into<String>) -> NodeFailure {
+pub(super) fn input_failure(problem: impl Into<String>) -> NodeFailure {
     NodeFailure::new(NodeFailureKind::Input, problem)
 }
 
@@ -98,6 +102,7 @@ impl GraphRun {
             attempt: 0,
             approved: BTreeSet::new(),
             resumed: BTreeSet::new(),
+            edited: Vec::new(),
             copies,
         }));
         match begun {
@@ -132,14 +137,19 @@ impl GraphRun {
             let attempt = *begun;
             self.emit(EventKind::NodeStarted { node: name, attempt, item: copy });
         }
-        match self.make_effect(node, settings, copy) {
+        let made = self.make_effect(node, settings, copy).and_then(|effect| {
+            // What a person has approved goes on without being asked about again.
+            let leave = if approved { Leave::Given } else { self.leave(settings, &effect)? };
+            Ok((leave, effect))
+        });
+        match made {
             Err(failure) => self.work_ended(node, copy, Err(failure)),
-            Ok(Effect::Tool { name, arguments }) if needs_approval(settings) && !approved => {
+            Ok((Leave::Needed { reason }, effect)) => {
                 // A person may take days: that holds no slot.
                 self.release(node);
-                self.ask_for(node, Effect::Approve { name, arguments }, Purpose::Approval { copy });
+                self.ask_for_leave(node, copy, effect, reason);
             }
-            Ok(effect) => {
+            Ok((Leave::Given, effect)) => {
                 let given =
                     if let Effect::Child { input, .. } = &effect { Some(input.clone()) } else { None };
                 let key = self.ask_for(node, effect, Purpose::Work { copy });
@@ -152,7 +162,7 @@ impl GraphRun {
         }
     }
 
-    fn release(&mut self, node: NodeIndex) {
+    pub(super) fn release(&mut self, node: NodeIndex) {
         if let Some(work) = self.node_mut(node).and_then(|run| run.work.as_deref_mut()) {
             work.running = work.running.saturating_sub(1);
             self.queue.release(node);
@@ -170,7 +180,10 @@ impl GraphRun {
         match &settings.work {
             Worker::Function => Ok(Effect::Function { name, input }),
             Worker::Tool { spec } => {
-                let arguments = tool_arguments(spec, &input);
+                let arguments = match self.edited_arguments(node, copy) {
+                    Some(arguments) => arguments.clone(),
+                    None => tool_arguments(spec, &input),
+                };
                 spec.validate(&arguments).map_err(|error| input_failure(error.to_string()))?;
                 Ok(Effect::Tool { name: spec.name.clone(), arguments })
             }
@@ -272,25 +285,17 @@ impl GraphRun {
             }
             (Purpose::Work { copy }, Outcome::Function { result }) => self.work_ended(node, copy, result),
             (Purpose::Work { copy }, Outcome::Tool { result }) => {
-                self.work_ended(node, copy, result.map(|output| output.to_value()).map_err(tool_failure));
+                let failed = |failure| self.with_edit_told(node, copy, tool_failure(failure));
+                self.work_ended(node, copy, result.map(|output| output.to_value()).map_err(failed));
             }
             (Purpose::Work { copy }, Outcome::TimedOut { limit_ms }) => {
                 let message = format!("an attempt took longer than {limit_ms} ms and was stopped");
                 self.work_ended(node, copy, Err(NodeFailure::new(NodeFailureKind::TimedOut, message)));
             }
-            (Purpose::Approval { copy }, Outcome::Approve { decision }) => match decision {
-                Decision::Approved => {
-                    if let Some(work) = self.node_mut(node).and_then(|run| run.work.as_deref_mut()) {
-                        work.approved.insert(copy);
-                        work.resumed.insert(copy);
-                        self.enqueue(node, copy);
-                    }
-                }
-                Decision::Denied { reason } => {
-                    let message = format!("a person refused it: {reason}");
-                    self.work_failed(node, copy, NodeFailure::new(NodeFailureKind::Denied, message));
-                }
-            },
+            (Purpose::Approval { copy }, Outcome::Approve { decision }) => {
+                let Effect::Approve { name, arguments } = open.effect else { return };
+                self.leave_decided(node, copy, &id, name, arguments, decision);
+            }
             (Purpose::Backoff { copy }, _) => self.enqueue(node, copy),
             (Purpose::Edge { edge }, Outcome::Decide { result }) => {
                 let Effect::Decide { state, .. } = open.effect else { return };
@@ -331,7 +336,7 @@ impl GraphRun {
     }
 
     /// An attempt failed: tries again, or takes it as what it means.
-    fn work_failed(&mut self, node: NodeIndex, copy: Option<u32>, failure: NodeFailure) {
+    pub(super) fn work_failed(&mut self, node: NodeIndex, copy: Option<u32>, failure: NodeFailure) {
         let spec = self.spec.clone();
         let (Some(settings), Some(run)) = (spec.node(node), self.nodes.get(node as usize)) else { return };
         let Some(work) = run.work.as_deref() else { return };
@@ -448,6 +453,7 @@ impl GraphRun {
                 work.state = state;
                 work.attempt = 0;
                 work.approved.clear();
+                work.edited.clear();
                 self.enqueue(node, None);
             }
             return;
@@ -458,10 +464,6 @@ impl GraphRun {
         }
         self.completed(node, Value::Null, true);
     }
-}
-
-fn needs_approval(settings: &NodeSpec) -> bool {
-    matches!(&settings.work, Worker::Tool { spec } if spec.flags.needs_approval)
 }
 
 /// One copy for each item of the list.

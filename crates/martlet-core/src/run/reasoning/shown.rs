@@ -64,7 +64,7 @@ impl Run {
         });
         Known {
             task: &self.task,
-            results: concerned.into_iter().map(|(_, record)| shown(record, limit)).collect(),
+            results: concerned.into_iter().map(|(step, record)| shown(step, record, limit)).collect(),
             rejected,
             check: last.and_then(|step| step.check.as_ref()).filter(|check| !check.is_complete),
         }
@@ -85,7 +85,7 @@ impl Run {
     pub(super) fn results_in_words(&self) -> String {
         let limit = (self.agent.limits.observation_chars / self.step.tasks.len().max(1)).max(LEAST_SHOWN);
         let line = |record: &TaskRecord| {
-            let shown = shown(record, limit);
+            let shown = shown(&self.step, record, limit);
             let tool = shown.tool.map(|tool| format!(" [{tool}]")).unwrap_or_default();
             let came = match shown.error {
                 Some(error) => format!("{}: {error}", shown.status.to_uppercase()),
@@ -116,8 +116,11 @@ impl Run {
     }
 }
 
-fn shown(record: &TaskRecord, limit: usize) -> ResultShown {
-    let cut = |text: &str| cut_middle(text, limit).into_owned();
+fn shown(step: &Step, record: &TaskRecord, limit: usize) -> ResultShown {
+    let call = record.call.and_then(|place| step.calls.get(place));
+    let note =
+        call.and_then(|call| call.edit_note(limit)).map(|note| format!("({note}) ")).unwrap_or_default();
+    let noted = |text: String| if note.is_empty() { text } else { format!("{note}{text}") };
     ResultShown {
         task: record.task.description.clone(),
         tool: record.task.tool_name.clone(),
@@ -126,7 +129,7 @@ fn shown(record: &TaskRecord, limit: usize) -> ResultShown {
             TaskStatus::Skipped => "skipped",
             _ => "failed",
         },
-        result: record.result.as_ref().map(|value| cut_value(value, limit)).unwrap_or_default(),
-        error: record.error.as_deref().map(cut),
+        result: record.result.as_ref().map(|value| noted(cut_value(value, limit))).unwrap_or_default(),
+        error: record.error.as_deref().map(|text| noted(cut_middle(text, limit).into_owned())),
     }
 }

@@ -96,6 +96,7 @@ pub(crate) fn execute(graph: &GraphSpec, story: &Story<'_>) -> GraphResult {
             error: (failed && !skipped)
                 .then(|| NodeFailure::new(NodeFailureKind::Failed, "the service said no")),
             cause: if skipped { cause } else { None },
+            edited: Vec::new(),
             critical: false,
         });
         before.push(last);

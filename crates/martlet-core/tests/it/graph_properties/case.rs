@@ -527,12 +527,15 @@ impl<'a> World<'a> {
 
     fn work(&mut self, place: usize, copy: u32, effect: &Effect) -> (u64, Outcome) {
         let node = &self.case.nodes[place];
-        if matches!(effect, Effect::Approve { .. }) {
+        if let Effect::Approve { arguments, .. } = effect {
             let number = self.asked.entry((place, copy)).or_default();
             let (ms, approved) = node.approval(copy, *number);
             *number += 1;
-            let decision =
-                if approved { Decision::Approved } else { Decision::Denied { reason: "no".into() } };
+            let decision = match (approved, (place + *number).is_multiple_of(2)) {
+                (true, false) => Decision::Approved,
+                (true, true) => Decision::Edited { arguments: edited(arguments) },
+                (false, _) => Decision::Denied { reason: "no".into() },
+            };
             return (ms, Outcome::Approve { decision });
         }
         let number = self.performed.entry((place, copy)).or_default();
@@ -561,6 +564,14 @@ impl<'a> World<'a> {
         };
         (attempt.ms, outcome)
     }
+}
+
+/// The arguments as a person might have them.
+fn edited(arguments: &Map<String, Value>) -> Map<String, Value> {
+    let mut arguments = arguments.clone();
+    let yes = arguments.get("yes") == Some(&json!(true));
+    arguments.insert("yes".into(), json!(!yes));
+    arguments
 }
 
 fn place(name: &str) -> usize {

@@ -20,26 +20,38 @@ impl RunId {
     /// # Errors
     /// If it is empty, longer than 128 bytes, or has other characters.
     pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidId> {
-        let name = name.as_ref();
-        let valid = !name.is_empty()
-            && name.len() <= MAX_LENGTH
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if valid { Ok(Self(name.into())) } else { Err(InvalidId(name.chars().take(80).collect())) }
+        check_name(name.as_ref()).map(|name| Self(name.into()))
     }
 
     /// Makes a name from 128 bits, which the caller draws at random: `run_` and 26 characters of
     /// Crockford's base 32.
     pub fn from_bits(bits: u128) -> Self {
-        let mut name = String::with_capacity(30);
-        name.push_str("run_");
-        push_base32(&mut name, bits);
-        Self(name.into())
+        Self(random_name("run_", bits).into())
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Gives the name back if it is fit for one: letters, digits, `-` and `_`, 1 to 128 of them.
+///
+/// # Errors
+/// If it is not.
+pub fn check_name(name: &str) -> Result<&str, InvalidId> {
+    let valid = !name.is_empty()
+        && name.len() <= MAX_LENGTH
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if valid { Ok(name) } else { Err(InvalidId::of_name(name)) }
+}
+
+/// A name of 128 bits, which the caller draws at random: the prefix and 26 characters of Crockford's base 32.
+pub fn random_name(prefix: &str, bits: u128) -> String {
+    let mut name = String::with_capacity(prefix.len() + 26);
+    name.push_str(prefix);
+    push_base32(&mut name, bits);
+    name
 }
 
 /// Writes 26 characters of Crockford's base 32.
@@ -61,6 +73,14 @@ fn hash(text: &str) -> u128 {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = InvalidId;
+
+    fn from_str(name: &str) -> Result<Self, InvalidId> {
+        Self::new(name)
     }
 }
 
@@ -118,7 +138,7 @@ impl FromStr for EffectId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = || InvalidId(text.chars().take(120).collect());
+        let invalid = || InvalidId::of_name(text);
         let mut pieces = text.split('/');
         let (Some(run), Some(step), Some(index), None) =
             (pieces.next(), pieces.next(), pieces.next(), pieces.next())
@@ -149,8 +169,22 @@ impl From<EffectId> for String {
 
 /// A text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid id `{0}`: use 1 to 128 letters, digits, `-` and `_`")]
-pub struct InvalidId(String);
+#[error("invalid id `{text}`: use {rule}")]
+pub struct InvalidId {
+    text: String,
+    rule: &'static str,
+}
+
+impl InvalidId {
+    /// A text that breaks a rule, which goes on after "use".
+    pub fn new(text: &str, rule: &'static str) -> Self {
+        Self { text: text.chars().filter(|char| !char.is_control()).take(80).collect(), rule }
+    }
+
+    fn of_name(text: &str) -> Self {
+        Self::new(text, "1 to 128 letters, digits, `-` and `_`")
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ mod metrics;
 pub mod model;
 pub mod name;
 mod parse;
+mod principal;
 pub mod prompt;
 pub mod reasoning;
 pub mod replay;
@@ -36,7 +37,7 @@ pub use code::{CodeLimits, CodeOutcome, CodeRequest};
 pub use effect::{ChildEnd, ConditionOf, Decision, Effect, HostFailure, Outcome, Settlement, Timing};
 pub use event::{DecisionKind, Event, EventKind};
 pub use graph::{GraphResult, GraphRun, GraphSpec, GraphStatus, GraphTask};
-pub use id::{EffectId, RunId};
+pub use id::{EffectId, InvalidId, RunId};
 pub use machine::Machine;
 pub use managed::{ManagedKind, ManagedSpec};
 pub use message::{Blob, Message, Part, Role, Source};
@@ -45,6 +46,7 @@ pub use model::{
     Delta, FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelProfile, ModelReply,
     ModelRequest, ResponseFormat, ToolChoice, Usage,
 };
+pub use principal::Principal;
 pub use prompt::{Prompts, ReasoningPrompts};
 pub use reasoning::{CompletionCheck, Plan, PlannedTask, ReplyFor, ReplyRecord, TaskRecord, TaskStatus};
 pub use run::{Run, SettleError, Status, StopReason, Task};

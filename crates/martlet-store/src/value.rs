@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The name of a value: the SHA-256 of its bytes, in text as 64 small hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ValueId([u8; 32]);
 
 impl ValueId {
@@ -61,5 +63,19 @@ impl FromStr for ValueId {
             *byte = digit(*high)? << 4 | digit(*low)?;
         }
         Ok(Self(id))
+    }
+}
+
+impl TryFrom<String> for ValueId {
+    type Error = InvalidValueId;
+
+    fn try_from(text: String) -> Result<Self, InvalidValueId> {
+        text.parse()
+    }
+}
+
+impl From<ValueId> for String {
+    fn from(id: ValueId) -> Self {
+        id.to_string()
     }
 }

@@ -1,1 +1,4 @@
 //! Martlet over HTTP: many users run agents and workflows at once, and each run survives a crash.
+
+pub mod admission;
+pub mod keys;

@@ -1,0 +1,4 @@
+//! The server, through its public surface.
+
+mod admission;
+mod keys;

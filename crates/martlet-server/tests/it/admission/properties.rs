@@ -141,7 +141,6 @@ proptest! {
     ) {
         let mut admission = Admission::new(limits.clone()).unwrap();
         let mut model = Model { limits, runs: HashMap::new(), clock: 0 };
-        let mut number = 0;
         // At the end everything is woken and ended until nothing is left.
         let rest = (0..2_000).flat_map(|index| [Op::Wake(index), Op::End(index)]);
         let mut now_ms = 0;
@@ -149,7 +148,6 @@ proptest! {
             if step >= ops.len() && model.runs.is_empty() {
                 break;
             }
-            number += 1;
             let pick = |names: Vec<RunId>, index: usize| {
                 (!names.is_empty()).then(|| names[index % names.len()].clone())
             };
@@ -157,7 +155,7 @@ proptest! {
                 lane: if batch { Lane::Batch } else { Lane::Interactive },
                 session: session.map(|session| SessionId::from_bits(session.into())),
                 weight,
-                ..Offer::new(run(&format!("r{number}")), user(&user_number.to_string()))
+                ..Offer::new(run(&format!("r{step}")), user(&user_number.to_string()))
             };
             match op {
                 Op::Pass(ms) => now_ms += ms,

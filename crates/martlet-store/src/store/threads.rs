@@ -19,9 +19,9 @@ const BATCH: usize = 512;
 /// Pieces of work that wait for a thread; who brings one more waits with it.
 const WAITING: usize = 1024;
 
-/// The answer when a thread is gone: it ended in a panic, or the store is being dropped.
+/// The answer when there is none: the work panicked, which a bug makes it do and the thread reported.
 fn gone() -> StoreError {
-    StoreError::unavailable("the thread of the store has ended: restart the process")
+    StoreError::unavailable("the store gave no answer: see its log for a panic, and report it")
 }
 
 /// A transaction that several pieces of work share.
@@ -166,7 +166,9 @@ fn commit(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut commit = Commit { connection: &transaction, events: Vec::new() };
     for work in batch.iter_mut() {
-        work.perform(&mut commit)?;
+        // A bug in one piece of work is not to end the thread that all others need.
+        let performed = catch_unwind(AssertUnwindSafe(|| work.perform(&mut commit)));
+        performed.unwrap_or_else(|_| Err(gone().into()))?;
     }
     let events = commit.events;
     transaction.commit()?;
@@ -229,7 +231,8 @@ fn read(connection: &Connection, questions: &Mutex<mpsc::Receiver<Question>>) {
     loop {
         let next = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(question) = next else { break };
-        question(connection);
+        // Whoever asked is told by the answer that is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| question(connection)));
     }
 }
 
@@ -237,5 +240,63 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.questions = None;
         self.threads.drain(..).for_each(|thread| join(Some(thread)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[test]
+    fn a_bug_in_one_piece_of_work_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("martlet.db");
+        let writer = Writer::start(schema::open_to_write(&path).unwrap(), None).unwrap();
+        let readers = Readers::start(&path, Beside::Writer, 1).unwrap();
+        let count = |connection: &Connection| -> Result<u64, Failure> {
+            Ok(connection.query_row("SELECT count(*) FROM roots", [], |row| row.get(0))?)
+        };
+        let written = join_all((0..9).map(|number| {
+            writer.ask(move |commit| {
+                let name = format!("r{number}");
+                commit.connection.execute("INSERT INTO roots (name) VALUES (?1)", [name])?;
+                assert!(number != 4, "on purpose");
+                Ok(())
+            })
+        }));
+        for (number, written) in block_on(written).into_iter().enumerate() {
+            assert_eq!(written.is_ok(), number != 4, "{number}: {written:?}");
+        }
+        let none = block_on(readers.ask(|_| -> Result<u64, Failure> { panic!("on purpose") }));
+        assert!(none.is_err());
+        assert_eq!(block_on(readers.ask(count)).unwrap(), 8);
+    }
+
+    #[test]
+    fn what_is_refused_half_way_is_undone_and_what_is_refused_at_once_hinders_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("martlet.db");
+        let writer = Writer::start(schema::open_to_write(&path).unwrap(), None).unwrap();
+        let refused = writer.ask(|commit| -> Result<(), Failure> {
+            commit.connection.execute("INSERT INTO roots (name) VALUES ('half')", [])?;
+            Err(StoreError::refused("half way").into())
+        });
+        let (refused, written) = block_on(futures::future::join(
+            refused,
+            writer.ask(|commit| {
+                Ok(commit.connection.execute("INSERT INTO roots (name) VALUES ('whole')", [])?)
+            }),
+        ));
+        assert_eq!(refused.unwrap_err().to_string(), "half way");
+        assert_eq!(written.unwrap(), 1);
+        let names = block_on(writer.ask(|commit| {
+            let mut names = commit.connection.prepare("SELECT name FROM roots")?;
+            let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+            Ok(names)
+        }));
+        assert_eq!(names.unwrap(), ["whole"]);
     }
 }

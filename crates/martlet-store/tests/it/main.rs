@@ -1,8 +1,16 @@
 //! What journals and stores promise.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking, also in their helpers")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in their helpers")]
 
+mod approvals;
 mod contract;
 mod crash;
+mod events;
+mod files;
 mod opening;
+mod runs;
+mod scoping;
+mod sessions;
+mod space;
 mod support;
+mod sweep;

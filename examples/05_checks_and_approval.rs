@@ -3,10 +3,9 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use futures::future::BoxFuture;
-use martlet::core::EffectId;
-use martlet::{Agent, Approver, Decision, tool};
+use martlet::{Agent, Approver, Decision, Question, tool};
 use martlet_testkit::ScriptedModel;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Refunds an amount to a customer.
 #[tool(needs_approval)]
@@ -23,15 +22,10 @@ async fn refund(
 struct Clerk;
 
 impl Approver for Clerk {
-    fn decide<'a>(
-        &'a self,
-        _: &'a EffectId,
-        tool: &'a str,
-        arguments: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Decision> {
+    fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Decision> {
         Box::pin(async move {
-            println!("{tool}({}) ?", Value::from(arguments.clone()));
-            match arguments.get("amount").and_then(Value::as_f64) {
+            println!("{}({}) ?", question.tool, Value::from(question.arguments.clone()));
+            match question.arguments.get("amount").and_then(Value::as_f64) {
                 Some(amount) if amount <= 50.0 => Decision::Approved,
                 _ => Decision::Denied { reason: "refunds above 50 € are not for you to give".into() },
             }

@@ -11,6 +11,7 @@ mod keys;
 mod lock;
 mod network;
 mod owned;
+mod probe;
 mod row;
 mod runs;
 mod schema;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
-use martlet_core::{ToolOutput, ToolSpec};
+use martlet_core::{ToolFlags, ToolOutput, ToolSpec};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::ArgumentReader;
@@ -38,7 +38,9 @@ impl AskUser {
         });
         let spec = ToolSpec::new("ask_user", "Asks the user a question and gives back the answer.")
             .parameters(parameters)
-            .returns(json!({"type": "string"}));
+            .returns(json!({"type": "string"}))
+            // After a crash the question is asked again.
+            .flags(ToolFlags { read_only: true, ..ToolFlags::default() });
         Self { spec, asker: Arc::new(asker) }
     }
 

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use martlet_core::{EffectId, RunId};
 
+use crate::activity::{WaitingForPerson, WorkHandle};
+
 /// What a tool may know of the call that it serves. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ToolContext {
     run_id: RunId,
     idempotency_key: Arc<str>,
     user: Option<Arc<str>>,
+    root: Option<RunId>,
+    work: Option<WorkHandle>,
 }
 
 impl ToolContext {
@@ -17,7 +21,7 @@ impl ToolContext {
     ///
     /// `idempotency_key` must stay the same when the call is repeated after a crash, and differ between calls.
     pub fn new(run_id: RunId, idempotency_key: impl Into<Arc<str>>) -> Self {
-        Self { run_id, idempotency_key: idempotency_key.into(), user: None }
+        Self { run_id, idempotency_key: idempotency_key.into(), user: None, root: None, work: None }
     }
 
     /// The context of a call that is an effect of its own: the effect's id is the idempotency key.
@@ -36,6 +40,32 @@ impl ToolContext {
     pub fn with_user(mut self, user: impl Into<Arc<str>>) -> Self {
         self.user = Some(user.into());
         self
+    }
+
+    /// Sets the run at the top, of which the run that asks is a part.
+    pub fn with_root(mut self, root: RunId) -> Self {
+        self.root = Some(root);
+        self
+    }
+
+    /// Sets what the call counts as while it goes on.
+    pub fn with_work(mut self, work: WorkHandle) -> Self {
+        self.work = Some(work);
+        self
+    }
+
+    /// The run at the top: the one that somebody asked for. The run itself unless it is a part of another.
+    pub fn root(&self) -> &RunId {
+        self.root.as_ref().unwrap_or(&self.run_id)
+    }
+
+    /// Says that the call does nothing but wait for a person, until the guard is dropped.
+    ///
+    /// A run that only waits for people may be given up, and with it this call; when it goes on, the call is made again
+    /// with the same [`idempotency_key`](Self::idempotency_key). So note under this key what was asked before you wait,
+    /// and give the answer at once if it is there. The tool has to be `read_only` or `idempotent`.
+    pub fn waiting_for_person(&self) -> WaitingForPerson {
+        self.work.as_ref().map_or_else(WaitingForPerson::uncounted, WorkHandle::waiting)
     }
 
     /// The run that asked.

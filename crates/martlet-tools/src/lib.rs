@@ -4,6 +4,7 @@
 //! from a closure. A [`Toolbox`] is a named set of them; [`Toolbox::call`] is the one path that every call takes,
 //! whoever makes it. A mistake that the model can fix is a [`ToolFailure`]: data for the model, which goes on.
 
+mod activity;
 mod adjusted;
 mod arguments;
 mod ask_user;
@@ -20,6 +21,7 @@ mod toolbox;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use activity::{Activity, Paused, WaitingForPerson, Work, WorkHandle};
 pub use adjusted::{Adjusted, ToolExt};
 pub use ask_user::{AskUser, Asker, TerminalAsker};
 pub use context::ToolContext;

@@ -19,7 +19,8 @@ use serde_json::Value;
 
 use crate::approve::Approver;
 use crate::child::Child;
-use crate::error::AgentError;
+use crate::driver::fork;
+use crate::error::{AgentError, RunError};
 use crate::request::RunRequest;
 
 /// A check of answers, as [`AgentBuilder::check`] takes it.
@@ -123,6 +124,21 @@ impl Agent {
     /// known.
     pub fn resume(&self, run: RunId) -> RunRequest {
         RunRequest::resumed(self.clone(), run)
+    }
+
+    /// Records a run `to` that begins as the recorded run `from` did, up to and without step `step`, which counts from 1.
+    /// [`resume`](Self::resume) it to go on from there; `from` stays as it is.
+    ///
+    /// # Errors
+    /// If `from` is not in the journal or ended before that step, if there is a run `to`, or if the journal fails.
+    pub async fn fork(
+        &self,
+        journal: Arc<dyn Journal>,
+        from: &RunId,
+        step: u32,
+        to: RunId,
+    ) -> Result<(), RunError> {
+        Ok(fork(&**self.parts(), journal, from, step, to).await?)
     }
 
     /// What the agent is, without what performs its effects.

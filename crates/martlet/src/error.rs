@@ -44,6 +44,10 @@ pub enum RunError {
     /// The journal holds no such run, or one that cannot be read.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),
+    /// The run only waits for people, and was given up as [`park`](crate::RunRequest::park) asks. Its records hold
+    /// all of it: resume it when the answer is there.
+    #[error("the run waits for a person: resume it when the answer is there")]
+    Parked,
     /// The machine could not perform an effect at all.
     #[error("the run could not go on: {0}")]
     Host(#[source] HostFailure),
@@ -83,6 +87,7 @@ impl std::fmt::Debug for RunError {
             Self::Variable { name, problem } => {
                 f.debug_struct("Variable").field("name", name).field("problem", problem).finish()
             }
+            Self::Parked => f.write_str("Parked"),
             Self::BlockingInAsync => f.write_str("BlockingInAsync"),
             Self::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
             Self::DriverGone => f.write_str("DriverGone"),
@@ -107,6 +112,7 @@ impl From<DriveError> for RunError {
             DriveError::Unreadable(problem) => Self::Resume(problem),
             DriveError::Host(failure) => Self::Host(failure),
             DriveError::Stuck => Self::DriverGone,
+            DriveError::Parked => Self::Parked,
         }
     }
 }

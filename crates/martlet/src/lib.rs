@@ -47,7 +47,7 @@ pub use martlet_store as store;
 pub use martlet_tools as tools;
 
 pub use agent::{Agent, AgentBuilder};
-pub use approve::{Approver, DenyAll};
+pub use approve::{Approver, DenyAll, Doubt, Question};
 pub use child::Child;
 pub use error::{AgentError, RunError};
 pub use graph::{

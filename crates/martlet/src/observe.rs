@@ -150,10 +150,14 @@ impl State {
     }
 }
 
-/// The way of one run's updates to the bus: those of a child run are marked with the runs that they come through.
+/// Is called with all that streams, where it arises.
+pub(crate) type Tap = Arc<dyn Fn(&Update) + Send + Sync>;
+
+/// The way of one run's updates to those who watch: those of a child run are marked with the runs that they come through.
 #[derive(Clone)]
 pub(crate) struct Feed {
-    bus: Arc<Bus>,
+    bus: Option<Arc<Bus>>,
+    tap: Option<Tap>,
     through: Option<Arc<Through>>,
 }
 
@@ -165,23 +169,31 @@ struct Through {
 }
 
 impl Feed {
-    pub(crate) fn new(bus: Arc<Bus>) -> Self {
-        Self { bus, through: None }
+    /// The way to whoever there is; none if nobody watches.
+    pub(crate) fn new(bus: Option<Arc<Bus>>, tap: Option<Tap>) -> Option<Self> {
+        (bus.is_some() || tap.is_some()).then_some(Self { bus, tap, through: None })
     }
 
     /// That of a child run.
     pub(crate) fn below(&self, child: &RunId, name: &str, step: u32) -> Self {
         let above = self.through.clone();
         let through = Through { child: child.clone(), name: name.into(), step, above };
-        Self { bus: self.bus.clone(), through: Some(Arc::new(through)) }
+        Self { bus: self.bus.clone(), tap: self.tap.clone(), through: Some(Arc::new(through)) }
     }
 
     pub(crate) fn events(&self, events: Vec<Event>) {
-        self.bus.events(events.into_iter().map(|event| self.mark(Update::Event { event: Arc::new(event) })));
+        let Some(bus) = &self.bus else { return };
+        bus.events(events.into_iter().map(|event| self.mark(Update::Event { event: Arc::new(event) })));
     }
 
     pub(crate) fn stream(&self, update: Update) {
-        self.bus.stream(self.mark(update));
+        let update = self.mark(update);
+        if let Some(tap) = &self.tap {
+            tap(&update);
+        }
+        if let Some(bus) = &self.bus {
+            bus.stream(update);
+        }
     }
 
     pub(crate) fn deltas(&self, step: u32) -> DeltaSink {

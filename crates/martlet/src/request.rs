@@ -7,26 +7,28 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use martlet_core::run::StopReason;
 use martlet_core::{Blob, InputError, Message, Part, RunId, RunResult, RunStatus, Task};
+use martlet_store::Journal;
 use serde_json::Value;
 
 use crate::agent::Agent;
+use crate::approve::Approver;
 use crate::blocking::block_on;
-use crate::driver::{Scope, What, drive, now_ms};
+use crate::driver::{Asked, Scope, What, drive, now_ms};
 use crate::error::RunError;
 use crate::handle::RunHandle;
 use crate::ids::random_id;
-use crate::observe::Bus;
+use crate::observe::{Bus, Update};
 
 /// A run that is asked for. Await it for its result, [`start`](Self::start) it to watch it, or call
 /// [`blocking`](Self::blocking) where there is no async.
 ///
-/// A run that is resumed keeps the name, the task and the limits with which it began: of the settings below, only
-/// [`user`](Self::user) and [`timeout`](Self::timeout) apply to it.
+/// A run that is resumed keeps the name, the task and the limits with which it began: of the settings below, only those
+/// that do not change the task apply to it.
 #[must_use = "a run does nothing until it is awaited or started"]
 pub struct RunRequest {
     agent: Agent,
     what: What<Task>,
-    user: Option<Arc<str>>,
+    asked: Asked,
     timeout: Option<Duration>,
     /// What is wrong with the input: then nothing is begun.
     refused: Option<InputError>,
@@ -34,11 +36,17 @@ pub struct RunRequest {
 
 impl RunRequest {
     pub(crate) fn fresh(agent: Agent, task: Task) -> Self {
-        Self { agent, what: What::Fresh { id: random_id(), task }, user: None, timeout: None, refused: None }
+        Self {
+            agent,
+            what: What::Fresh { id: random_id(), task },
+            asked: Asked::default(),
+            timeout: None,
+            refused: None,
+        }
     }
 
     pub(crate) fn resumed(agent: Agent, id: RunId) -> Self {
-        Self { agent, what: What::Resumed { id }, user: None, timeout: None, refused: None }
+        Self { agent, what: What::Resumed { id }, asked: Asked::default(), timeout: None, refused: None }
     }
 
     pub(crate) fn refused(mut self, problem: Option<InputError>) -> Self {
@@ -53,7 +61,7 @@ impl RunRequest {
 
     /// On whose behalf: tools are told.
     pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
-        self.user = Some(user.into());
+        self.asked.user = Some(user.into());
         self
     }
 
@@ -88,6 +96,35 @@ impl RunRequest {
         self.task(|task| task.python = session)
     }
 
+    /// Who decides on calls that need approval, instead of the approver of the agent.
+    pub fn approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.asked.approver = Some(approver);
+        self
+    }
+
+    /// Where the run and the runs in it are recorded, instead of the journal of the agent.
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.asked.journal = Some(journal);
+        self
+    }
+
+    /// Gives the run up while it only waits for people: awaiting it ends with [`RunError::Parked`], and nothing of it is
+    /// left but its records. When the answer is there, resume it. A run that is in no journal goes on waiting.
+    ///
+    /// This takes an approver, or tools, that note what they ask: see
+    /// [`Question::waiting_for_person`](crate::Question::waiting_for_person).
+    pub fn park(mut self) -> Self {
+        self.asked.park = true;
+        self
+    }
+
+    /// Calls `tap` with all that streams, the pieces of models' replies and what programs print, where it arises: before
+    /// the events that follow from it are recorded. It must not block.
+    pub fn on_stream(mut self, tap: impl Fn(&Update) + Send + Sync + 'static) -> Self {
+        self.asked.tap = Some(Arc::new(tap));
+        self
+    }
+
     /// A name for the run, instead of a random one.
     pub fn id(mut self, id: RunId) -> Self {
         if let What::Fresh { id: given, .. } = &mut self.what {
@@ -103,6 +140,14 @@ impl RunRequest {
     pub fn start(self) -> RunHandle {
         let id = self.what.id().clone();
         RunHandle::spawn(id, RunError::DriverGone, |bus, stop| self.drive(Some(bus), stop))
+    }
+
+    /// Does the run on this task until it ends, or until `stop` says why it is to be stopped.
+    ///
+    /// # Errors
+    /// As awaiting it.
+    pub async fn until(self, stop: impl Future<Output = StopReason> + Send) -> Result<RunResult, RunError> {
+        self.drive(None, stop).await
     }
 
     /// Does the whole run and blocks this thread meanwhile, for code without async. Runs that are started this
@@ -140,8 +185,9 @@ impl RunRequest {
                 check.map_err(|problem| RunError::Variable { name: name.clone(), problem })?;
             }
         }
-        let scope = Scope::first(&**host, what.id().clone(), bus, self.user, what.is_resumed());
-        let run = drive(&**host, &scope, what, self.timeout, stop).await?;
+        let scope = Scope::first(&**host, what.id().clone(), bus, self.asked, what.is_resumed());
+        let work = scope.activity().work();
+        let run = drive(&**host, &scope, what, self.timeout, &work, stop).await?;
         let result = run.into_result().ok_or(RunError::DriverGone)?;
         match (&result.status, &result.failure) {
             (RunStatus::Failed, Some(failure)) => {

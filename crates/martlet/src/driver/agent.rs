@@ -10,6 +10,7 @@ use martlet_core::{
     AgentSpec, Effect, EffectId, HostFailure, ModelRequest, Outcome, Run, RunId, Task, ToolFailure,
     ToolFailureKind,
 };
+use martlet_tools::Work;
 use serde_json::Value;
 
 use super::host::{Host, Terms, unknown};
@@ -73,18 +74,19 @@ impl Host for Parts {
     fn perform<'a>(
         &'a self,
         scope: &'a Scope,
+        work: &'a Work,
         id: &'a EffectId,
         effect: Effect,
         limit: Option<Duration>,
     ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
         match effect {
             Effect::Model { request } => Box::pin(model(self, scope, id.step, request)),
-            Effect::Tool { name, arguments } => effect::tool(&self.tools, scope, id, name, arguments),
-            Effect::Approve { name, arguments } => effect::approve(scope, id, name, arguments),
+            Effect::Tool { name, arguments } => effect::tool(&self.tools, scope, work, id, name, arguments),
+            Effect::Approve { name, arguments } => effect::approve(scope, work, id, name, arguments),
             Effect::Code { request } => Box::pin(code(self, scope, id.step, request)),
             Effect::Check { answer } => Box::pin(check(self, answer)),
             Effect::Child { name, input } => {
-                child::perform(self.children.get(&name), scope, id, name, input, limit)
+                child::perform(self.children.get(&name), scope, work, id, name, input, limit)
             }
             other => Box::pin(std::future::ready(Err(unknown(&other)))),
         }

@@ -10,6 +10,7 @@ use martlet_core::{
     ChildEnd, EffectId, GraphResult, GraphStatus, GraphTask, HostFailure, Outcome, RunFailure, RunId,
     RunResult, RunStatus, Task, Usage,
 };
+use martlet_tools::Work;
 use serde_json::{Map, Value};
 
 use super::error::DriveError;
@@ -23,6 +24,7 @@ use crate::child::Child;
 pub(super) fn perform<'a>(
     child: Option<&'a Child>,
     scope: &'a Scope,
+    work: &'a Work,
     id: &'a EffectId,
     name: String,
     input: Value,
@@ -37,8 +39,9 @@ pub(super) fn perform<'a>(
         };
         // Tools and functions contain their panics; what is left is a model or an approver, which should not take
         // along what runs beside it.
-        let driven =
-            AssertUnwindSafe(child_run(child, scope, id, &run, &name, input, limit)).catch_unwind().await;
+        let driven = AssertUnwindSafe(child_run(child, scope, work, id, &run, &name, input, limit))
+            .catch_unwind()
+            .await;
         let (result, usage) = driven.unwrap_or_else(|_panic| {
             let message = format!("the run of `{name}` stopped at a panic, which standard error tells of");
             (Err(NodeFailure::new(NodeFailureKind::Failed, message)), Usage::default())
@@ -52,6 +55,7 @@ type End = (Result<Value, NodeFailure>, Usage);
 async fn child_run(
     child: &Child,
     scope: &Scope,
+    work: &Work,
     id: &EffectId,
     run: &RunId,
     name: &str,
@@ -68,7 +72,7 @@ async fn child_run(
                     return (Err(failure), Usage::default());
                 }
             };
-            match driven(&**agent.parts(), scope, id, run, name, task, limit).await {
+            match driven(&**agent.parts(), scope, work, id, run, name, task, limit).await {
                 Ok(machine) => {
                     machine.into_result().map_or_else(no_result, |result| end_of_agent(result, limit))
                 }
@@ -78,7 +82,7 @@ async fn child_run(
         Child::Graph(graph) => {
             let input = graph.parts().first_state(as_state(input));
             let task = GraphTask { input, started_ms, ..GraphTask::default() };
-            match driven(&**graph.parts(), scope, id, run, name, task, limit).await {
+            match driven(&**graph.parts(), scope, work, id, run, name, task, limit).await {
                 Ok(machine) => {
                     machine.into_result().map_or_else(no_result, |result| end_of_graph(result, limit))
                 }
@@ -91,6 +95,7 @@ async fn child_run(
 async fn driven<H: Host>(
     host: &H,
     scope: &Scope,
+    work: &Work,
     id: &EffectId,
     run: &RunId,
     name: &str,
@@ -106,7 +111,7 @@ async fn driven<H: Host>(
     } else {
         What::Fresh { id: run.clone(), task }
     };
-    drive(host, &below, what, limit, std::future::pending())
+    drive(host, &below, what, limit, work, std::future::pending())
         .await
         .map_err(|error: DriveError| NodeFailure::new(NodeFailureKind::Host, error.to_string()))
 }

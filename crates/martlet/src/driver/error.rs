@@ -14,4 +14,6 @@ pub(crate) enum DriveError {
     Host(#[from] HostFailure),
     #[error("it waits for nothing and has not ended")]
     Stuck,
+    #[error("it waits for people")]
+    Parked,
 }

@@ -11,6 +11,7 @@ use martlet_core::{
     ConditionOf, Effect, EffectId, GraphRun, GraphTask, HostFailure, Outcome, RunId, ToolFailure,
     ToolFailureKind,
 };
+use martlet_tools::Work;
 use serde_json::Value;
 
 use super::host::{Host, Terms, unknown};
@@ -77,6 +78,7 @@ impl Host for GraphParts {
     fn perform<'a>(
         &'a self,
         scope: &'a Scope,
+        work: &'a Work,
         id: &'a EffectId,
         effect: Effect,
         limit: Option<Duration>,
@@ -90,14 +92,16 @@ impl Host for GraphParts {
                 _ => held(&name, "function"),
             },
             Effect::Child { name, input } => match self.performer(&name) {
-                Some(Performer::Child(child)) => child::perform(Some(child), scope, id, name, input, limit),
+                Some(Performer::Child(child)) => {
+                    child::perform(Some(child), scope, work, id, name, input, limit)
+                }
                 _ => held(&name, "agent or graph"),
             },
             Effect::Tool { name, arguments } => match self.performer_of(id) {
-                Some(Performer::Tool(tools)) => effect::tool(tools, scope, id, name, arguments),
+                Some(Performer::Tool(tools)) => effect::tool(tools, scope, work, id, name, arguments),
                 _ => held(&name, "tool"),
             },
-            Effect::Approve { name, arguments } => effect::approve(scope, id, name, arguments),
+            Effect::Approve { name, arguments } => effect::approve(scope, work, id, name, arguments),
             Effect::Decide { condition, state } => {
                 let result = decide(self, &condition, &state);
                 Box::pin(std::future::ready(Ok(Outcome::Decide { result })))

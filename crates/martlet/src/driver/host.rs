@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use martlet_core::{Effect, EffectId, HostFailure, Machine, Outcome, RunId, ToolFailure};
 use martlet_store::Journal;
+use martlet_tools::Work;
 
 use super::scope::Scope;
 use crate::approve::Approver;
@@ -38,10 +39,11 @@ pub(crate) trait Host: Send + Sync {
 
     /// Performs an effect. Each kind has a future of its own size, as thousands may be open.
     ///
-    /// A child run ends itself at the limit, so that it can tell what it used; all else is stopped by the driver.
+    /// `work` is what the performing counts as. A child run ends itself at the limit, so that it can tell what it used; all else is stopped by the driver.
     fn perform<'a>(
         &'a self,
         scope: &'a Scope,
+        work: &'a Work,
         id: &'a EffectId,
         effect: Effect,
         limit: Option<Duration>,

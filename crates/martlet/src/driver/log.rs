@@ -1,15 +1,16 @@
 //! The journal of one run: writing it, and beginning a run with what it holds.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use martlet_core::{Effect, Machine, Outcome, RunId, Settlement, Timing, Usage};
+use bytes::Bytes;
+use martlet_core::{Effect, Event, Machine, Outcome, RunId, ToolFailure, Usage};
 use martlet_store::{Entry, Journal};
 
-use super::What;
 use super::error::DriveError;
 use super::host::Host;
 use super::scope::Scope;
+use super::{What, place};
 use crate::record::JournalRecord;
 
 /// Where one run is recorded, if it is.
@@ -21,20 +22,71 @@ pub(super) struct Log {
     next: u64,
 }
 
+/// A record in the form in which it is stored; nothing where nothing is recorded.
+pub(super) struct Prepared(Option<Entry>);
+
 impl Log {
     pub(super) fn new(scope: &Scope) -> Self {
-        Self { journal: scope.journal().cloned(), root: scope.root().clone(), next: 0 }
+        Self::of(scope.journal().cloned(), scope.root().clone())
     }
 
-    pub(super) async fn append(&mut self, run: &RunId, record: &JournalRecord<'_>) -> Result<(), DriveError> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        let bytes = record
-            .to_bytes()
+    pub(super) fn of(journal: Option<Arc<dyn Journal>>, root: RunId) -> Self {
+        Self { journal, root, next: 0 }
+    }
+
+    /// Writes the record out, in memory.
+    pub(super) fn prepare(&self, record: &JournalRecord<'_>) -> Result<Prepared, DriveError> {
+        if self.journal.is_none() {
+            return Ok(Prepared(None));
+        }
+        let entry = record
+            .to_entry(self.root.clone())
             .map_err(|error| DriveError::Unreadable(format!("a record cannot be written: {error}")))?;
-        journal.append(run, self.next, Entry::new(self.root.clone(), bytes)).await?;
+        Ok(Prepared(Some(entry)))
+    }
+
+    /// Commits a record, and the events that follow from it.
+    pub(super) async fn commit(
+        &mut self,
+        run: &RunId,
+        record: Prepared,
+        events: &[Event],
+    ) -> Result<(), DriveError> {
+        let (Some(journal), Some(mut entry)) = (&self.journal, record.0) else { return Ok(()) };
+        for event in events {
+            let event = serde_json::to_vec(event)
+                .map_err(|error| DriveError::Unreadable(format!("an event cannot be written: {error}")))?;
+            entry.events.push(Bytes::from(event));
+        }
+        journal.append(run, self.next, entry).await?;
         self.next += 1;
         Ok(())
     }
+
+    pub(super) async fn append(
+        &mut self,
+        run: &RunId,
+        record: &JournalRecord<'_>,
+        events: &[Event],
+    ) -> Result<(), DriveError> {
+        let record = self.prepare(record)?;
+        self.commit(run, record, events).await
+    }
+}
+
+/// A run that can be driven.
+pub(super) struct Begun<M> {
+    pub(super) machine: M,
+    /// The calls that were under way when the run was left, by step and index.
+    pub(super) doubts: HashMap<(u32, u32), InDoubt>,
+}
+
+/// A call of which nobody knows whether it had its effect.
+pub(super) struct InDoubt {
+    /// What the run is told if nobody finds out.
+    pub(super) failure: ToolFailure,
+    /// How often it was repeated on somebody's word.
+    pub(super) repeated: u32,
 }
 
 /// Begins a run, or goes on with one.
@@ -43,7 +95,7 @@ pub(super) async fn begin<H: Host>(
     scope: &Scope,
     log: &mut Log,
     what: What<H::Task>,
-) -> Result<H::Machine, DriveError> {
+) -> Result<Begun<H::Machine>, DriveError> {
     let (id, task) = match what {
         What::Fresh { id, task } => (id, task),
         What::Resumed { id } => {
@@ -51,12 +103,14 @@ pub(super) async fn begin<H: Host>(
             return read_back(host, scope, log, &id).await?.ok_or_else(missing);
         }
         What::ResumedOrFresh { id, task } => match read_back(host, scope, log, &id).await? {
-            Some(machine) => return Ok(machine),
+            Some(begun) => return Ok(begun),
             None => (id, task),
         },
     };
-    log.append(&id, &host.first_record(&task)).await?;
-    Ok(host.start(id, task))
+    let record = log.prepare(&host.first_record(&task))?;
+    let mut machine = host.start(id, task);
+    super::commit(scope, log, &mut machine, record).await?;
+    Ok(Begun { machine, doubts: HashMap::new() })
 }
 
 /// Folds the journal of a run, so that it can go on where it was; `None` if there is nothing of it.
@@ -65,14 +119,15 @@ async fn read_back<H: Host>(
     scope: &Scope,
     log: &mut Log,
     id: &RunId,
-) -> Result<Option<H::Machine>, DriveError> {
+) -> Result<Option<Begun<H::Machine>>, DriveError> {
     let unreadable = |problem: String| DriveError::Unreadable(format!("{id}: {problem}"));
     let journal = log.journal.clone().ok_or_else(|| unreadable("there is no journal to read".into()))?;
     let recorded = journal.read(id).await?;
-    let mut records = recorded.records.iter().map(|bytes| JournalRecord::from_bytes(bytes));
+    let mut records = recorded.records.iter().map(|bytes| JournalRecord::read(bytes, &recorded.values));
     let Some(first) = records.next() else { return Ok(None) };
     let mut machine = host.restart(id.clone(), first.map_err(unreadable)?).map_err(unreadable)?;
     log.next = 1;
+    let mut repeated: HashMap<(u32, u32), u32> = HashMap::new();
     for record in records {
         let _ = machine.take_effects();
         match record.map_err(unreadable)? {
@@ -81,17 +136,32 @@ async fn read_back<H: Host>(
                 machine.settle(settlement.into_owned()).map_err(|error| unreadable(error.to_string()))?;
             }
             JournalRecord::Stopped { reason, at_ms } => machine.stop(reason, at_ms),
+            JournalRecord::Repeated { id } => *repeated.entry(place(&id)).or_default() += 1,
             JournalRecord::Started { .. } | JournalRecord::GraphStarted { .. } => {
                 return Err(unreadable("it begins twice".into()));
             }
         }
         log.next += 1;
     }
+    // They were recorded with what they follow from.
+    let events = machine.take_events();
+    if let Some(feed) = scope.feed() {
+        feed.events(events);
+    }
     let _ = machine.take_effects();
     let _ = machine.take_abandoned();
     machine.hand_out_again();
-    settle_doubtful(host, scope, log, &mut machine).await?;
-    Ok(Some(machine))
+    let mut doubts = HashMap::new();
+    for (id, effect) in machine.take_effects() {
+        if let Effect::Tool { name, .. } = effect
+            && let Some(failure) = host.doubt(&machine, &id, &name)
+        {
+            let repeated = repeated.get(&place(&id)).copied().unwrap_or_default();
+            doubts.insert(place(&id), InDoubt { failure, repeated });
+        }
+    }
+    machine.hand_out_again();
+    Ok(Some(Begun { machine, doubts }))
 }
 
 /// The tokens that count for the budget. Those of a child run that is still open count when that is read back.
@@ -101,32 +171,4 @@ fn usage(outcome: &Outcome) -> Usage {
         Outcome::Child { end } => end.usage,
         _ => Usage::default(),
     }
-}
-
-/// Of a tool call that was under way when the run was left, nobody knows whether it had its effect. Unless the
-/// tool may be repeated, the run is told so, and the call is not made again.
-async fn settle_doubtful<H: Host>(
-    host: &H,
-    scope: &Scope,
-    log: &mut Log,
-    machine: &mut H::Machine,
-) -> Result<(), DriveError> {
-    for (id, effect) in machine.take_effects() {
-        if !machine.is_open(&id) {
-            continue;
-        }
-        let Effect::Tool { name, .. } = effect else { continue };
-        let Some(failure) = host.doubt(machine, &id, &name) else { continue };
-        let settlement = Settlement {
-            id,
-            outcome: Outcome::Tool { result: Err(failure) },
-            timing: Timing { started_ms: scope.clock().now_ms(), elapsed_us: 0 },
-        };
-        log.append(machine.id(), &JournalRecord::Settled { settlement: Cow::Borrowed(&settlement) }).await?;
-        if let Err(error) = machine.settle(settlement) {
-            tracing::error!(run = %machine.id(), %error, "an outcome was not taken");
-        }
-    }
-    machine.hand_out_again();
-    Ok(())
 }

@@ -5,12 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use martlet_core::{EffectId, RunId, Usage};
 use martlet_sandbox::Session;
 use martlet_store::Journal;
+use martlet_tools::Activity;
 
 use super::Host;
 use super::budget::Budget;
 use super::clock::Clock;
 use crate::approve::{Approver, DenyAll};
-use crate::observe::{Bus, Feed};
+use crate::observe::{Bus, Feed, Tap};
+
+/// What the one who asks for a run says besides the task.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) approver: Option<Arc<dyn Approver>>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
+    pub(crate) tap: Option<Tap>,
+    /// Whether the run is given up while it only waits for people.
+    pub(crate) park: bool,
+}
 
 /// What a run has from the one who asked for it, or from the run above.
 pub(crate) struct Scope {
@@ -22,6 +34,8 @@ pub(crate) struct Scope {
     approver: Option<Arc<dyn Approver>>,
     journal: Option<Arc<dyn Journal>>,
     budget: Option<Arc<Budget>>,
+    activity: Activity,
+    parks: bool,
     /// How deep runs may still be nested below this one.
     depth: u32,
     /// Whether this run may have begun before: it is resumed, or the one above is.
@@ -36,18 +50,22 @@ impl Scope {
         host: &impl Host,
         root: RunId,
         bus: Option<Arc<Bus>>,
-        user: Option<Arc<str>>,
+        asked: Asked,
         resumed: bool,
     ) -> Self {
         let terms = host.terms();
+        let journal = asked.journal.or_else(|| terms.journal.cloned());
         Self {
             root,
             clock: Clock::start(),
-            feed: bus.map(Feed::new),
-            user,
-            approver: terms.approver.cloned(),
-            journal: terms.journal.cloned(),
+            feed: Feed::new(bus, asked.tap),
+            user: asked.user,
+            approver: asked.approver.or_else(|| terms.approver.cloned()),
+            // A run that is in no journal could not be found again.
+            parks: asked.park && journal.is_some(),
+            journal,
             budget: Budget::below(None, terms.max_tokens),
+            activity: Activity::default(),
             depth: terms.max_depth,
             resumed,
             session: Mutex::new(None),
@@ -67,6 +85,9 @@ impl Scope {
             // A run that is in no journal could not be found again by those in it.
             journal: self.journal.clone(),
             budget: Budget::below(self.budget.clone(), terms.max_tokens),
+            activity: self.activity.clone(),
+            // It ends with the run at the top.
+            parks: false,
             depth: depth.min(terms.max_depth),
             resumed: self.resumed && self.journal.is_some(),
             session: Mutex::new(None),
@@ -75,6 +96,16 @@ impl Scope {
 
     pub(super) fn root(&self) -> &RunId {
         &self.root
+    }
+
+    /// What this run, and all around it, are busy with.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// Whether the run is given up while it only waits for people.
+    pub(super) fn parks(&self) -> bool {
+        self.parks
     }
 
     pub(crate) fn clock(&self) -> &Clock {

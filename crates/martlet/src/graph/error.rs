@@ -59,6 +59,10 @@ pub enum GraphRunError {
     /// The journal holds no such run, or one that cannot be gone on with.
     #[error("the run cannot be resumed: {0}")]
     Resume(String),
+    /// The run only waits for people, and was given up as [`park`](crate::GraphRequest::park) asks. Its records hold
+    /// all of it: resume it when the answer is there.
+    #[error("the run waits for a person: resume it when the answer is there")]
+    Parked,
     /// The machine could not perform an effect at all.
     #[error("the run could not go on: {0}")]
     Host(#[source] HostFailure),
@@ -96,6 +100,7 @@ impl std::fmt::Debug for GraphRunError {
             Self::Journal(error) => f.debug_tuple("Journal").field(error).finish(),
             Self::Resume(problem) => f.debug_tuple("Resume").field(problem).finish(),
             Self::Host(failure) => f.debug_tuple("Host").field(failure).finish(),
+            Self::Parked => f.write_str("Parked"),
             Self::BlockingInAsync => f.write_str("BlockingInAsync"),
             Self::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
             Self::DriverGone => f.write_str("DriverGone"),
@@ -110,6 +115,7 @@ impl From<DriveError> for GraphRunError {
             DriveError::Unreadable(problem) => Self::Resume(problem),
             DriveError::Host(failure) => Self::Host(failure),
             DriveError::Stuck => Self::DriverGone,
+            DriveError::Parked => Self::Parked,
         }
     }
 }

@@ -8,16 +8,18 @@ use futures::future::BoxFuture;
 use martlet_core::graph::{GraphFailure, NodeFailure, NodeFailureKind};
 use martlet_core::run::StopReason;
 use martlet_core::{GraphResult, GraphStatus, GraphTask, RunId};
+use martlet_store::Journal;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Graph;
 use super::error::GraphRunError;
+use crate::approve::Approver;
 use crate::blocking::block_on;
-use crate::driver::{Scope, What, drive, now_ms};
+use crate::driver::{Asked, Scope, What, drive, now_ms};
 use crate::handle::RunHandle;
 use crate::ids::random_id;
-use crate::observe::Bus;
+use crate::observe::{Bus, Update};
 
 /// The run of a graph under way: see [`RunHandle`].
 pub type GraphHandle = RunHandle<GraphResult, GraphRunError>;
@@ -28,14 +30,14 @@ pub type GraphHandle = RunHandle<GraphResult, GraphRunError>;
 /// The result is there as soon as everything ended that the graph waits for, also if it was cancelled or its time was
 /// up; if it failed, the error holds it.
 ///
-/// A run that is resumed keeps the name, the input and the limits with which it began: of the settings below, only
-/// [`user`](Self::user) and [`timeout`](Self::timeout) apply to it.
+/// A run that is resumed keeps the name, the input and the limits with which it began: of the settings below, only those
+/// that do not change the task apply to it.
 #[must_use = "a run does nothing until it is awaited or started"]
 pub struct GraphRequest {
     graph: Graph,
     /// Or what is wrong with the input.
     what: What<Result<GraphTask, String>>,
-    user: Option<Arc<str>>,
+    asked: Asked,
     timeout: Option<Duration>,
 }
 
@@ -48,11 +50,11 @@ impl GraphRequest {
             Ok(other) => Err(kind_of(&other).to_owned()),
             Err(error) => Err(format!("a value that cannot be written as JSON ({error})")),
         };
-        Self { graph, what: What::Fresh { id: random_id(), task }, user: None, timeout: None }
+        Self { graph, what: What::Fresh { id: random_id(), task }, asked: Asked::default(), timeout: None }
     }
 
     pub(super) fn resumed(graph: Graph, id: RunId) -> Self {
-        Self { graph, what: What::Resumed { id }, user: None, timeout: None }
+        Self { graph, what: What::Resumed { id }, asked: Asked::default(), timeout: None }
     }
 
     /// How many nodes, and copies of nodes, run at the same time, if not as many as the graph's limit says; at least 1.
@@ -70,13 +72,42 @@ impl GraphRequest {
 
     /// On whose behalf: functions and tools are told.
     pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
-        self.user = Some(user.into());
+        self.asked.user = Some(user.into());
         self
     }
 
     /// How long the run may take. Then everything in it is stopped, and it ends with the status `TimedOut`.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Who decides on calls that need approval, instead of the approver of the graph.
+    pub fn approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.asked.approver = Some(approver);
+        self
+    }
+
+    /// Where the run and the runs in it are recorded, instead of the journal of the graph.
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.asked.journal = Some(journal);
+        self
+    }
+
+    /// Gives the run up while it only waits for people: awaiting it ends with [`GraphRunError::Parked`], and nothing of it is
+    /// left but its records. When the answer is there, resume it. A run that is in no journal goes on waiting.
+    ///
+    /// This takes an approver, or tools, that note what they ask: see
+    /// [`Question::waiting_for_person`](crate::Question::waiting_for_person).
+    pub fn park(mut self) -> Self {
+        self.asked.park = true;
+        self
+    }
+
+    /// Calls `tap` with all that streams, the pieces of models' replies and what programs print, where it arises: before
+    /// the events that follow from it are recorded. It must not block.
+    pub fn on_stream(mut self, tap: impl Fn(&Update) + Send + Sync + 'static) -> Self {
+        self.asked.tap = Some(Arc::new(tap));
         self
     }
 
@@ -102,6 +133,17 @@ impl GraphRequest {
         RunHandle::spawn(id, GraphRunError::DriverGone, |bus, stop| self.drive(Some(bus), stop))
     }
 
+    /// Does the run on this task until it ends, or until `stop` says why it is to be stopped.
+    ///
+    /// # Errors
+    /// As awaiting it.
+    pub async fn until(
+        self,
+        stop: impl Future<Output = StopReason> + Send,
+    ) -> Result<GraphResult, GraphRunError> {
+        self.drive(None, stop).await
+    }
+
     /// Does the whole run and blocks this thread meanwhile, for code without async. Runs that are started this
     /// way share one runtime of the process.
     ///
@@ -125,8 +167,9 @@ impl GraphRequest {
             What::Resumed { id } | What::ResumedOrFresh { id, .. } => What::Resumed { id },
         };
         let host = self.graph.parts();
-        let scope = Scope::first(&**host, what.id().clone(), bus, self.user, what.is_resumed());
-        let run = drive(&**host, &scope, what, self.timeout, stop).await?;
+        let scope = Scope::first(&**host, what.id().clone(), bus, self.asked, what.is_resumed());
+        let work = scope.activity().work();
+        let run = drive(&**host, &scope, what, self.timeout, &work, stop).await?;
         let result = run.into_result().ok_or(GraphRunError::DriverGone)?;
         if result.status != GraphStatus::Failed {
             return Ok(result);

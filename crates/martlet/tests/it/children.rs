@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use martlet::core::{EffectId, ModelReply};
+use martlet::core::ModelReply;
 use martlet::tools::tool_fn;
 use martlet::{
     Agent, Approver, Decision, EventKind, Graph, GraphRunError, GraphStatus, Input, Node, NodeFailureKind,
-    RunStatus, ToolContext, ToolError, ToolSpec, Update, Usage,
+    Question, RunStatus, ToolContext, ToolError, ToolSpec, Update, Usage,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::support::dropped;
 
@@ -217,14 +217,9 @@ async fn a_child_whose_time_is_up_tells_what_it_used() {
 struct Only(&'static str);
 
 impl Approver for Only {
-    fn decide<'a>(
-        &'a self,
-        _: &'a EffectId,
-        tool: &'a str,
-        _: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Decision> {
+    fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Decision> {
         Box::pin(async move {
-            if tool == self.0 {
+            if question.tool == self.0 {
                 Decision::Approved
             } else {
                 Decision::Denied { reason: "not that one".into() }

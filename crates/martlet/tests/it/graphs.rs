@@ -5,17 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use martlet::core::EffectId;
 use martlet::tools::{ToolExt as _, tool_fn};
 use martlet::{
     Agent, Approver, AtMax, Decision, EventKind, Graph, GraphRunError, GraphStatus, Input, InputError, Join,
-    Node, NodeFailure, NodeFailureKind, NodeStatus, OnError, OnFailure, Reducer, Retry, State, ToolContext,
-    ToolError, ToolSpec, Update, blocking, tool,
+    Node, NodeFailure, NodeFailureKind, NodeStatus, OnError, OnFailure, Question, Reducer, Retry, State,
+    ToolContext, ToolError, ToolSpec, Update, blocking, tool,
 };
 use martlet_testkit::ScriptedModel;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -426,15 +425,10 @@ async fn parallel_writers_are_joined_and_errors_can_be_skipped() {
 struct Slow;
 
 impl Approver for Slow {
-    fn decide<'a>(
-        &'a self,
-        _: &'a EffectId,
-        _: &'a str,
-        arguments: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Decision> {
+    fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Decision> {
         Box::pin(async move {
             sleep(Duration::from_secs(3_600)).await;
-            if arguments["a"] == 13 {
+            if question.arguments["a"] == 13 {
                 Decision::Denied { reason: "unlucky".into() }
             } else {
                 Decision::Approved

@@ -10,6 +10,7 @@ mod graphs;
 mod journal;
 mod managed;
 mod observe;
+mod parking;
 mod reasoning;
 mod run;
 mod support;

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::Watched;
 use futures::future::BoxFuture;
-use martlet::core::{EffectId, ModelRequest, ToolFlags};
+use martlet::core::{ModelRequest, ToolFlags};
 use martlet::model::{DeltaSink, ModelError, ModelReply};
 use martlet::tools::tool_fn;
 use martlet::{
-    Agent, AgentBuilder, Approver, Decision, EventKind, Graph, Input, InputError, Model, RunId, RunResult,
-    RunStatus, ToolContext, ToolError, ToolSpec, Update, Usage,
+    Agent, AgentBuilder, Approver, Decision, EventKind, Graph, Input, InputError, Model, Question, RunId,
+    RunResult, RunStatus, ToolContext, ToolError, ToolSpec, Update, Usage,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::{Barrier, mpsc};
 
 /// The text of a request's task.
@@ -290,13 +290,8 @@ async fn the_token_limit_of_a_run_holds_for_the_runs_in_it() {
 struct Strict;
 
 impl Approver for Strict {
-    fn decide<'a>(
-        &'a self,
-        _: &'a EffectId,
-        _: &'a str,
-        arguments: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Decision> {
-        let allowed = arguments.get("task").and_then(Value::as_str) == Some("cheap");
+    fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Decision> {
+        let allowed = question.arguments.get("task").and_then(Value::as_str) == Some("cheap");
         Box::pin(std::future::ready(if allowed {
             Decision::Approved
         } else {

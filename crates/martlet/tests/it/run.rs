@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use martlet::core::{Effect, EffectId};
+use martlet::core::Effect;
 use martlet::tools::tool_fn;
 use martlet::{
-    Agent, Approver, Decision, Role, RunError, RunStatus, Session, ToolContext, ToolError, ToolSpec, tool,
+    Agent, Approver, Decision, Question, Role, RunError, RunStatus, Session, ToolContext, ToolError,
+    ToolSpec, tool,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 /// Gives back what it is given.
@@ -146,14 +147,9 @@ async fn a_check_refuses_an_answer_until_it_is_right() {
 struct Clerk;
 
 impl Approver for Clerk {
-    fn decide<'a>(
-        &'a self,
-        _: &'a EffectId,
-        tool: &'a str,
-        arguments: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Decision> {
-        assert_eq!(tool, "pay");
-        let decision = if arguments["amount"] == 5 {
+    fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Decision> {
+        assert_eq!(question.tool, "pay");
+        let decision = if question.arguments["amount"] == 5 {
             Decision::Approved
         } else {
             Decision::Denied { reason: "too much".into() }

@@ -1,0 +1,399 @@
+//! Driving one run: from its start, or from where it was left, to its end or to the next question.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use martlet::{GraphRunError, Part, RunError, RunRequest, Update};
+use martlet_core::run::StopReason;
+use martlet_core::{GraphResult, RunId, RunResult, RunStatus, Task, Usage};
+use martlet_store::{Journal, RunEnd, RunRow, RunState, StoreError, StoreErrorKind};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::request::{Offered, RunInput, RunSpec, unknown_run};
+use super::{Live, Service, lock};
+use crate::catalog::OfferedAgent;
+use crate::clock;
+use crate::hub::Frame;
+
+/// How driving a run went.
+enum Drove {
+    Ended(RunEnd),
+    /// It waits for people.
+    Parked,
+    /// What it did could not be stored.
+    Stalled,
+    /// The server ends.
+    Left,
+}
+
+impl Service {
+    /// Drives a run on a task of its own.
+    pub(super) fn start(&self, run: RunId) {
+        let (stop, stopped) = watch::channel(false);
+        {
+            let mut live = lock(&self.0.live);
+            if live.contains_key(&run) {
+                return;
+            }
+            live.insert(run.clone(), Live { stop, answered: false });
+        }
+        let service = self.clone();
+        self.0.tasks.spawn(async move {
+            let stored = lock(&service.0.intake).remove(&run);
+            let is_stored = match stored {
+                None => true,
+                Some(stored) => stored.await.is_ok(),
+            };
+            if !is_stored {
+                // It was not taken in after all.
+                lock(&service.0.live).remove(&run);
+                return;
+            }
+            service.drive(&run, stopped).await;
+            service.0.schedule.notify_one();
+        });
+    }
+
+    async fn drive(&self, run: &RunId, stopped: watch::Receiver<bool>) {
+        let drove = match self.0.store.run(run).await {
+            Ok(Some(row)) if row.state != RunState::Ended => {
+                self.0.desk.opened(run, &row.owner);
+                let drove = self.drive_row(&row, stopped).await;
+                self.0.desk.closed(run);
+                match drove {
+                    Drove::Ended(end) => self.end(&row, end).await,
+                    Drove::Parked => match self.state(run, RunState::Waiting).await {
+                        Ok(()) => Drove::Parked,
+                        Err(_) => Drove::Stalled,
+                    },
+                    other => other,
+                }
+            }
+            // It is not there, or was ended in the meantime.
+            Ok(_) => ended_unbegun(),
+            Err(error) => {
+                drop(self.storage(&error));
+                Drove::Stalled
+            }
+        };
+        let live = lock(&self.0.live).remove(run);
+        let now_ms = clock::now_ms();
+        let mut admission = lock(&self.0.admission);
+        match drove {
+            Drove::Ended(_) => admission.ended(run, now_ms),
+            Drove::Left => {}
+            Drove::Parked => {
+                admission.parked(run, now_ms);
+                // An answer came while the run was being given up.
+                if live.is_some_and(|live| live.answered) {
+                    admission.woken(run, now_ms);
+                }
+            }
+            Drove::Stalled => {
+                admission.parked(run, now_ms);
+                lock(&self.0.stalled).push(run.clone());
+            }
+        }
+    }
+
+    /// Stores the end of a run and tells those who watch it.
+    async fn end(&self, row: &RunRow, end: RunEnd) -> Drove {
+        let outcome = end.outcome.clone();
+        if let Err(error) = self.0.store.end_run(&row.id, end.clone()).await {
+            drop(self.storage(&error));
+            return Drove::Stalled;
+        }
+        self.0.metrics.ended(row, &outcome, clock::now_ms());
+        self.show_state(&row.id, RunState::Ended, Some(&outcome));
+        Drove::Ended(end)
+    }
+
+    /// Stores where a run stands and tells those who watch it.
+    async fn state(&self, run: &RunId, state: RunState) -> Result<(), StoreError> {
+        let stored = self.0.store.set_state(run, state, clock::now_ms()).await;
+        match stored {
+            Ok(_) => self.show_state(run, state, None),
+            Err(error) => {
+                drop(self.storage(&error));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn show_state(&self, run: &RunId, state: RunState, outcome: Option<&str>) {
+        let data = json!({"state": state, "outcome": outcome});
+        self.0.hub.show(run, || Frame::Passing { name: "state", data: Bytes::from(data.to_string()) });
+    }
+
+    async fn drive_row(&self, row: &RunRow, stopped: watch::Receiver<bool>) -> Drove {
+        let fresh = match self.0.store.has_journal(&row.id).await {
+            Ok(has) => !has,
+            Err(error) => return self.stalled_or_failed(error),
+        };
+        if fresh && row.cancel {
+            return ended_unbegun();
+        }
+        let spec = match RunSpec::of(row) {
+            Ok(spec) => spec,
+            Err(problem) => return failed(problem.to_string()),
+        };
+        let Some(offered) = self.offered(row.kind, &row.name) else { return failed(unknown_run(&row.id)) };
+        if self.state(&row.id, RunState::Running).await.is_err() {
+            return Drove::Stalled;
+        }
+        if fresh {
+            self.0.metrics.started(row, clock::now_ms());
+        }
+        let stop = asked(stopped, row.cancel);
+        match offered {
+            Offered::Agent(offered) => {
+                let request = match self.agent_request(row, &spec, offered, fresh).await {
+                    Ok(request) => request,
+                    Err(drove) => return drove,
+                };
+                let request = match limit(offered.timeout, &spec) {
+                    Some(timeout) => request.timeout(timeout),
+                    None => request,
+                };
+                let run = request
+                    .user(row.owner.user.clone())
+                    .journal(Arc::new(self.0.store.clone()))
+                    .approver(Arc::new(self.0.desk.clone()))
+                    .on_stream(self.stream(&row.id))
+                    .park()
+                    .until(stop);
+                match self.unless_left(run, spec.blocking).await {
+                    Some(result) => self.of_agent(result),
+                    None => Drove::Left,
+                }
+            }
+            Offered::Workflow(offered) => {
+                let request = match fresh {
+                    true => offered.graph.run(state_of(spec.input.clone())).id(row.id.clone()),
+                    false => offered.graph.resume(row.id.clone()),
+                };
+                let request = match limit(offered.timeout, &spec) {
+                    Some(timeout) => request.timeout(timeout),
+                    None => request,
+                };
+                let run = request
+                    .user(row.owner.user.clone())
+                    .journal(Arc::new(self.0.store.clone()))
+                    .approver(Arc::new(self.0.desk.clone()))
+                    .on_stream(self.stream(&row.id))
+                    .park()
+                    .until(stop);
+                match self.unless_left(run, spec.blocking).await {
+                    Some(result) => self.of_workflow(result),
+                    None => Drove::Left,
+                }
+            }
+        }
+    }
+
+    /// The run of an agent, with the memory of its session and its files.
+    async fn agent_request(
+        &self,
+        row: &RunRow,
+        spec: &RunSpec,
+        offered: &OfferedAgent,
+        fresh: bool,
+    ) -> Result<RunRequest, Drove> {
+        let agent = &offered.agent;
+        if !fresh {
+            return Ok(agent.resume(row.id.clone()));
+        }
+        let journal: Arc<dyn Journal> = Arc::new(self.0.store.clone());
+        if let Some(fork) = &row.forked_from {
+            return match agent.fork(journal, &fork.run, fork.step, row.id.clone()).await {
+                Ok(()) => Ok(agent.resume(row.id.clone())),
+                Err(RunError::Journal(error)) => Err(self.stalled_or_failed(error)),
+                Err(error) => Err(failed(error.to_string())),
+            };
+        }
+        let mut task = match &spec.input {
+            RunInput::Task(text) => Task::new(text.as_str()),
+            RunInput::Input(input) => agent.spec().task(input).map_err(|error| failed(error.to_string()))?,
+        };
+        task.history.clone_from(&spec.history);
+        if let Some(before) = self.memory_of(row).await? {
+            task.history = before.conversation;
+            task.python = before.python;
+        }
+        for id in &spec.files {
+            let owned = self.0.store.of(&row.owner);
+            let found = async { Ok((owned.file(id).await?, owned.file_data(id).await?)) };
+            let (Some(file), Some(data)) = found.await.map_err(|error| self.stalled_or_failed(error))? else {
+                return Err(failed(format!("the file {id} was deleted before the run began")));
+            };
+            task.parts.push(match file.media_type.starts_with("image/") {
+                true => Part::image(file.media_type, data),
+                false => Part::file(file.name, file.media_type, data),
+            });
+        }
+        task.max_steps = spec.max_steps;
+        Ok(agent.run_task(task).id(row.id.clone()))
+    }
+
+    /// The last run of the session that is remembered.
+    async fn memory_of(&self, row: &RunRow) -> Result<Option<RunResult>, Drove> {
+        let Some(session) = &row.session else { return Ok(None) };
+        let session = self.0.store.of(&row.owner).session(session).await;
+        let Some(run) =
+            session.map_err(|error| self.stalled_or_failed(error))?.and_then(|row| row.memory_run)
+        else {
+            return Ok(None);
+        };
+        let before = self.0.store.run(&run).await.map_err(|error| self.stalled_or_failed(error))?;
+        let Some(Offered::Agent(offered)) = before.and_then(|before| self.offered(before.kind, &before.name))
+        else {
+            return Ok(None);
+        };
+        // It has ended, so this reads its records and does nothing else.
+        match offered.agent.resume(run).journal(Arc::new(self.0.store.clone())).await {
+            Ok(result) => Ok(Some(result)),
+            Err(RunError::Journal(error)) => Err(self.stalled_or_failed(error)),
+            Err(error) => Err(failed(format!("what was said before cannot be read: {error}"))),
+        }
+    }
+
+    /// Awaits a run unless the server ends before; on the blocking pool if that is asked for.
+    async fn unless_left<T: Send + 'static>(
+        &self,
+        run: impl Future<Output = T> + Send + 'static,
+        blocking: bool,
+    ) -> Option<T> {
+        let left = self.0.stop.clone();
+        let run = async move {
+            tokio::select! {
+                biased;
+                result = run => Some(result),
+                () = left.cancelled() => None,
+            }
+        };
+        if !blocking {
+            return run.await;
+        }
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(run)).await.ok().flatten()
+    }
+
+    /// Shows what streams to those who watch the run.
+    fn stream(&self, run: &RunId) -> impl Fn(&Update) + Send + Sync + 'static {
+        let (hub, run) = (self.0.hub.clone(), run.clone());
+        move |update| {
+            hub.show(&run, || {
+                let data = serde_json::to_vec(update).unwrap_or_default();
+                Frame::Passing { name: "stream", data: Bytes::from(data) }
+            });
+        }
+    }
+
+    fn of_agent(&self, result: Result<RunResult, RunError>) -> Drove {
+        let (result, error) = match result {
+            Ok(result) => {
+                let error = result.failure.as_ref().map(ToString::to_string);
+                (result, error)
+            }
+            Err(RunError::Failed { failure, result }) => (*result, Some(failure.to_string())),
+            Err(RunError::Parked) => return Drove::Parked,
+            Err(RunError::Journal(error)) => return self.stalled_or_failed(error),
+            Err(error) => return failed(error.to_string()),
+        };
+        let remember = matches!(result.status, RunStatus::Succeeded | RunStatus::StepLimit);
+        Drove::Ended(RunEnd {
+            outcome: word(&result.status),
+            answer: result.output,
+            error,
+            usage: result.usage,
+            ended_ms: clock::now_ms(),
+            remember,
+        })
+    }
+
+    fn of_workflow(&self, result: Result<GraphResult, GraphRunError>) -> Drove {
+        let (result, error) = match result {
+            Ok(result) => (result, None),
+            Err(GraphRunError::Failed { failure, result }) => (*result, Some(failure.to_string())),
+            Err(GraphRunError::Parked) => return Drove::Parked,
+            Err(GraphRunError::Journal(error)) => return self.stalled_or_failed(error),
+            Err(error) => return failed(error.to_string()),
+        };
+        Drove::Ended(RunEnd {
+            outcome: word(&result.status),
+            answer: result.output,
+            error,
+            usage: result.usage,
+            ended_ms: clock::now_ms(),
+            remember: false,
+        })
+    }
+
+    /// Storage that may work again is waited for; all else ends the run.
+    fn stalled_or_failed(&self, error: StoreError) -> Drove {
+        match error.kind() {
+            StoreErrorKind::Full | StoreErrorKind::Unavailable => {
+                drop(self.storage(&error));
+                Drove::Stalled
+            }
+            _ => failed(error.to_string()),
+        }
+    }
+}
+
+/// Ready when somebody wants the run to end.
+async fn asked(mut stopped: watch::Receiver<bool>, already: bool) -> StopReason {
+    if !already && stopped.wait_for(|stopped| *stopped).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    StopReason::Cancelled
+}
+
+/// The shorter of two limits.
+fn limit(offered: Option<Duration>, spec: &RunSpec) -> Option<Duration> {
+    let asked = spec.timeout_ms.map(Duration::from_millis);
+    offered.into_iter().chain(asked).min()
+}
+
+/// The end of a run that was cancelled before it began.
+fn ended_unbegun() -> Drove {
+    Drove::Ended(RunEnd {
+        outcome: "cancelled".into(),
+        answer: Value::Null,
+        error: None,
+        usage: Usage::default(),
+        ended_ms: clock::now_ms(),
+        remember: false,
+    })
+}
+
+fn failed(error: String) -> Drove {
+    Drove::Ended(RunEnd {
+        outcome: "failed".into(),
+        answer: Value::Null,
+        error: Some(error),
+        usage: Usage::default(),
+        ended_ms: clock::now_ms(),
+        remember: false,
+    })
+}
+
+/// The state with which a workflow begins.
+fn state_of(input: RunInput) -> Value {
+    match input {
+        RunInput::Input(state) => state,
+        RunInput::Task(text) => json!({ "task": text }),
+    }
+}
+
+/// A status as the word with which it is written.
+fn word(status: &impl Serialize) -> String {
+    match serde_json::to_value(status) {
+        Ok(Value::String(word)) => word,
+        _ => "ended".into(),
+    }
+}

@@ -27,7 +27,16 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// The tenant and the user for the conditions of [`WITHIN`].
+    /// The condition on the parameters 1 and 2, which are the names.
+    fn condition(&self) -> &'static str {
+        match self {
+            Self::Owner(_) => "tenant = ?1 AND user = ?2",
+            Self::Tenant(_) => "tenant = ?1 AND ?2 IS NULL",
+            Self::All => "?1 IS NULL AND ?2 IS NULL",
+        }
+    }
+
+    /// The tenant and the user.
     fn names(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::Owner(owner) => (Some(&owner.tenant), Some(&owner.user)),
@@ -36,9 +45,6 @@ impl Scope {
         }
     }
 }
-
-/// The condition that a scope makes of the parameters 1 and 2.
-const WITHIN: &str = "(?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR user = ?2)";
 
 impl Store {
     /// Asks a question, unless it was asked before, and gives the answer if there is one. What expired or was withdrawn is
@@ -225,9 +231,9 @@ pub(super) fn find(
     scope: &Scope,
     id: &ApprovalId,
 ) -> Result<Option<ApprovalRow>, Failure> {
-    let (tenant, user) = scope.names();
+    let ((tenant, user), within) = (scope.names(), scope.condition());
     let found = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM approvals WHERE name = ?3 AND {WITHIN}"))?
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM approvals WHERE name = ?3 AND {within}"))?
         .query_row((tenant, user, id.as_str()), approval_of)
         .optional()?;
     Ok(found)
@@ -240,10 +246,10 @@ pub(super) fn list(
     state: Option<ApprovalState>,
     limit: usize,
 ) -> Result<Vec<ApprovalRow>, Failure> {
-    let (tenant, user) = scope.names();
+    let ((tenant, user), within) = (scope.names(), scope.condition());
     let approvals = connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM approvals WHERE {WITHIN} AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4"
+            "SELECT {COLUMNS} FROM approvals WHERE {within} AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4"
         ))?
         .query_map(
             params![tenant, user, state.map(ApprovalState::as_str), row::limit(limit)],

@@ -9,7 +9,7 @@ use crate::StoreError;
 /// A lock on a file beside the database. The system gives it up when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -37,7 +37,14 @@ impl Lock {
             writeln!(file, "{}", std::process::id())
         };
         let _ = { name }();
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started has it open, too.
+        let _ = self.file.unlock();
     }
 }
 

@@ -220,6 +220,23 @@ mod tests {
         (folder, path)
     }
 
+    /// Promise: a commit that was reported is on the disk. The settings are those of a connection, so that they cannot be seen
+    /// from outside.
+    #[test]
+    fn the_connection_that_writes_syncs_each_commit() {
+        let (_folder, path) = file_of_version_1();
+        let connection = open_to_write(&path).unwrap();
+        let setting = |name: &str| -> String {
+            let value: rusqlite::types::Value =
+                connection.pragma_query_value(None, name, |row| row.get(0)).unwrap();
+            format!("{value:?}")
+        };
+        assert_eq!(setting("synchronous"), "Integer(2)");
+        assert_eq!(setting("journal_mode"), "Text(\"wal\")");
+        assert_eq!(setting("foreign_keys"), "Integer(1)");
+        assert_eq!(setting("auto_vacuum"), "Integer(2)");
+    }
+
     fn user_version(path: &Path) -> u32 {
         found(&Connection::open(path).unwrap(), path).unwrap()
     }

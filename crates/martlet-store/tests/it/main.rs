@@ -7,6 +7,7 @@ mod contract;
 mod crash;
 mod events;
 mod files;
+mod golden;
 mod opening;
 mod runs;
 mod scoping;

@@ -59,15 +59,6 @@ fn what_was_written_is_there_the_next_time() {
     assert_eq!(store.version(), 1);
 }
 
-/// Promise: a commit that was reported is on the disk. SQLite forgets the setting with the connection, so that it cannot be
-/// asked from outside; the log of commits can be seen.
-#[test]
-fn the_store_writes_ahead() {
-    let opened = empty();
-    block_on(opened.store.append(&run("r"), 0, entry("0"))).unwrap();
-    assert!(opened.folder.path().join("martlet.db-wal").metadata().unwrap().len() > 0);
-}
-
 #[cfg(unix)]
 #[test]
 fn a_new_folder_is_for_its_owner_alone() {

@@ -1,3 +1,6 @@
+-- Records and events are rows in the order of the commits: a commit writes to the end of the table, whatever runs it is
+-- for. (A table ordered by run would put each row of more than a kilobyte on a page of its own.)
+
 -- A run that somebody asked for, with all runs in it; it numbers their events.
 CREATE TABLE roots (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -5,12 +8,13 @@ CREATE TABLE roots (
     last_event INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
     root INTEGER NOT NULL REFERENCES roots (id),
     seq INTEGER NOT NULL,
     checksum INTEGER NOT NULL,
     event BLOB NOT NULL,
-    PRIMARY KEY (root, seq)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (root, seq)
+) STRICT;
 
 -- The journal of one run.
 CREATE TABLE journals (
@@ -21,12 +25,13 @@ CREATE TABLE journals (
 ) STRICT;
 CREATE INDEX journals_of_root ON journals (root);
 CREATE TABLE records (
+    id INTEGER PRIMARY KEY,
     journal INTEGER NOT NULL REFERENCES journals (id),
     seq INTEGER NOT NULL,
     checksum INTEGER NOT NULL,
     record BLOB NOT NULL,
-    PRIMARY KEY (journal, seq)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (journal, seq)
+) STRICT;
 
 -- Big values, each once; `hash` is the SHA-256 of `data`.
 CREATE TABLE big_values (

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use martlet::core::{Delta, StepError};
-use martlet::{Event, EventKind, RunId, RunStatus, Update, Usage};
+use martlet::{DecisionKind, Event, EventKind, RunId, RunStatus, Update, Usage};
 use serde_json::{Map, Value};
 
 use crate::style::{Paint, Style, printable};
@@ -56,6 +56,13 @@ enum Printed {
     Nothing,
     AtLineStart,
     InLine,
+}
+
+/// A call as people write it: `temperature(city="Paris")`.
+pub(crate) fn call(name: &str, arguments: &Map<String, Value>, cut: impl Fn(&str) -> String) -> String {
+    let arguments: Vec<String> =
+        arguments.iter().map(|(name, value)| format!("{name}={}", cut(&value.to_string()))).collect();
+    format!("{name}({})", arguments.join(", "))
 }
 
 impl<W: Write> Renderer<W> {
@@ -149,9 +156,14 @@ impl<W: Write> Renderer<W> {
                     self.block(Paint::Code, code);
                 }
             }
-            EventKind::ApprovalAsked { name, arguments, .. } => {
+            EventKind::ApprovalAsked { name, arguments, reason, .. } => {
                 let call = self.call(name, arguments);
-                self.line(Paint::Tool, &format!("  ? {call} needs approval"));
+                let why =
+                    reason.as_deref().map(|reason| format!(": {}", self.cut(reason))).unwrap_or_default();
+                self.line(Paint::Tool, &format!("  ? {call} needs approval{why}"));
+            }
+            EventKind::ApprovalDecided { name, decision, reason, arguments, .. } => {
+                self.decided(name, *decision, reason.as_deref(), arguments.as_ref());
             }
             EventKind::ToolCalled { name, arguments, .. } => {
                 let call = self.call(name, arguments);
@@ -266,6 +278,27 @@ impl<W: Write> Renderer<W> {
         }
     }
 
+    /// What a person decided on a call.
+    fn decided(
+        &mut self,
+        name: &str,
+        decision: DecisionKind,
+        reason: Option<&str>,
+        arguments: Option<&Map<String, Value>>,
+    ) {
+        match (decision, arguments) {
+            (DecisionKind::Edited, Some(arguments)) => {
+                let call = self.call(name, arguments);
+                self.line(Paint::Tool, &format!("  * {name} is approved as {call}"));
+            }
+            (DecisionKind::Denied, _) => {
+                let reason = self.cut_block(reason.unwrap_or_default());
+                self.marked(Paint::Error, &format!("  x {name} is denied: "), &reason);
+            }
+            _ => self.line(Paint::Tool, &format!("  * {name} is approved")),
+        }
+    }
+
     fn returned(&mut self, name: &str, output: Option<&str>, error: Option<&str>, elapsed_us: u64) {
         let time = seconds(elapsed_us);
         match (output, error) {
@@ -314,13 +347,8 @@ impl<W: Write> Renderer<W> {
         }
     }
 
-    /// A call as people write it: `temperature(city="Paris")`.
     fn call(&self, name: &str, arguments: &Map<String, Value>) -> String {
-        let arguments: Vec<String> = arguments
-            .iter()
-            .map(|(name, value)| format!("{name}={}", self.cut(&value.to_string())))
-            .collect();
-        format!("{name}({})", arguments.join(", "))
+        call(name, arguments, |value| self.cut(value))
     }
 
     fn line(&mut self, paint: Paint, text: &str) {

@@ -152,6 +152,9 @@ impl Builder<'_> {
         if let Some(chars) = table.observation_chars {
             builder = builder.observation_chars(chars);
         }
+        let owner = name.map(|name| ["agents", name]);
+        builder =
+            builder.approvals(self.policy(owner.as_ref().map_or(&[][..], |owner| owner), &table.approvals)?);
         if let Some(schema) = &table.answer_schema {
             builder = builder.answer_schema(at.schema(schema)?);
         }

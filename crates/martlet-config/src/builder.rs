@@ -139,6 +139,9 @@ impl<'a> Builder<'a> {
         {
             note(self.config.problem(&["agent"], self.config.no_agent(name)).into());
         }
+        if let Err(problem) = self.check_general_rules() {
+            note(problem.into());
+        }
         for name in settings.agents.keys() {
             if let Err(error) = self.agent(name) {
                 note(error);

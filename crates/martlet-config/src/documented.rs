@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use martlet::ModelOptions;
+use martlet::{ApprovalRule, ModelOptions};
 
 use crate::decode::keys_of;
 use crate::settings::{
@@ -35,6 +35,7 @@ fn listed() -> Keys {
 fn accepted() -> Keys {
     let tables: &[(&str, &[&str])] = &[
         ("", &TOP),
+        ("[approvals]", keys_of::<ApprovalRule>()),
         ("models.NAME", keys_of::<ModelTable>()),
         ("models.NAME.options", keys_of::<ModelOptions>()),
         ("models.NAME.profile", keys_of::<ProfileTable>()),

@@ -5,6 +5,7 @@
 //! The [`Host`] brings what a file cannot: tools, the sandbox, the model that is taken when nothing is configured.
 
 mod agents;
+mod approvals;
 mod builder;
 mod decode;
 #[cfg(test)]

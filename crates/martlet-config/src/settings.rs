@@ -1,10 +1,12 @@
 //! What can be set. Each struct is a table of the file, each field a key; `docs/configuration.md` lists them all.
 
 mod agent;
+mod approvals;
 mod model;
 mod workflow;
 
 pub use agent::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
+pub use approvals::Rules;
 pub use model::{ModelTable, ProfileTable, RetryTable, Streamed, TimeoutsTable};
 pub use workflow::{After, ForEachTable, NodeRetry, NodeTable, RepeatTable, RetryFields, WorkflowTable};
 #[cfg(test)]
@@ -31,6 +33,8 @@ pub struct Settings {
     pub agent: Option<String>,
     /// Where Python runs: `worker` or `in-process`.
     pub sandbox: Option<String>,
+    /// Which calls of all agents and workflows need a person; their own rules are tried first.
+    pub approvals: Rules,
     /// The models, by name.
     pub models: IndexMap<String, ModelTable>,
     /// The agents, by name.
@@ -40,7 +44,7 @@ pub struct Settings {
 }
 
 /// The keys outside of all tables.
-pub(crate) const TOP: [&str; 3] = ["model", "agent", "sandbox"];
+pub(crate) const TOP: [&str; 4] = ["model", "agent", "sandbox", "approvals"];
 
 /// The tables whose keys are names that people choose.
 pub(crate) const TABLES: [&str; 3] = ["models", "agents", "workflows"];
@@ -56,6 +60,9 @@ impl Settings {
                 "model" => settings.model = kept(decode(value, &[key]), &mut problems),
                 "agent" => settings.agent = kept(decode(value, &[key]), &mut problems),
                 "sandbox" => settings.sandbox = kept(decode(value, &[key]), &mut problems),
+                "approvals" => {
+                    settings.approvals = kept(decode(value, &[key]), &mut problems).unwrap_or_default();
+                }
                 "models" => settings.models = named(value, key, &mut problems),
                 "agents" => settings.agents = named(value, key, &mut problems),
                 "workflows" => settings.workflows = named(value, key, &mut problems),

@@ -77,6 +77,7 @@ impl Builder<'_> {
         if let Some(tokens) = table.max_tokens {
             graph = graph.max_tokens(tokens);
         }
+        graph = graph.approvals(self.policy(&["workflows", name], &table.approvals)?);
         for (node, settings) in &table.nodes {
             let at = Place { config: self.config, workflow: name, node };
             graph = graph.node(node, self.node(&at, settings, &path)?);

@@ -178,6 +178,14 @@ impl AgentSpec {
         Ok(Self { settings, system_prompt, offered })
     }
 
+    /// This agent where it works for what `outer` governs: bound by those rules as well.
+    #[must_use]
+    pub fn within(&self, outer: &ApprovalPolicy) -> Self {
+        let mut spec = self.clone();
+        spec.settings.approvals = spec.settings.approvals.within(outer);
+        spec
+    }
+
     /// The system prompt with which each run begins.
     pub fn system_prompt(&self) -> &Arc<str> {
         &self.system_prompt

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use martlet_core::{
-    AgentSettings, AgentSpec, CodeLimits, InputError, ManagedSpec, ModelOptions, ModelProfile, Prompts,
-    RunId, Strategy, Task,
+    AgentSettings, AgentSpec, ApprovalPolicy, CodeLimits, InputError, ManagedSpec, ModelOptions,
+    ModelProfile, Prompts, RunId, Strategy, Task,
 };
 use martlet_model::{Model, OpenAiCompatible, SharedModel};
 use martlet_sandbox::{InProcess, Sandbox, SessionOptions};
@@ -55,6 +55,7 @@ const REASONING_STEPS: u32 = 10;
 pub(crate) const MAX_DEPTH: u32 = 8;
 
 /// Where the programs of code agents run.
+#[derive(Clone)]
 pub(crate) struct Python {
     pub(crate) sandbox: Arc<dyn Sandbox>,
     pub(crate) options: SessionOptions,
@@ -149,6 +150,10 @@ impl Agent {
     /// The model.
     pub fn model(&self) -> &SharedModel {
         &self.inner.model
+    }
+
+    pub(crate) fn from_parts(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
     }
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
@@ -365,6 +370,24 @@ impl AgentBuilder {
         self
     }
 
+    /// Which calls need a person, are allowed or refused: rules by tool, arguments and risk. They are part of what the
+    /// agent is, so nothing that it does can change them; and they bind the agents and graphs that it manages, too, as far
+    /// as they are stricter than their own. Default: calls of tools that say so themselves need a person.
+    ///
+    /// ```
+    /// # use martlet::{ApprovalPolicy, ApprovalRule, Risk};
+    /// # fn build(builder: martlet::AgentBuilder) -> Result<martlet::AgentBuilder, Box<dyn std::error::Error>> {
+    /// Ok(builder.approvals(ApprovalPolicy::new([
+    ///     ApprovalRule::allow().tool("refund".parse()?).when("arguments.amount <= 50".parse()?),
+    ///     ApprovalRule::ask().risk(Risk::Unsafe),
+    /// ])))
+    /// # }
+    /// ```
+    pub fn approvals(mut self, policy: ApprovalPolicy) -> Self {
+        self.settings.approvals = policy;
+        self
+    }
+
     /// Where the programs of a code agent run. Default: in this process, which suits trusted models and tasks;
     /// [`martlet_sandbox::WorkerPool`] keeps a crash of the interpreter away from it.
     pub fn sandbox(mut self, sandbox: Arc<dyn Sandbox>) -> Self {
@@ -416,18 +439,20 @@ impl AgentBuilder {
         } else {
             None
         };
-        Ok(Agent {
-            inner: Arc::new(Parts {
-                spec,
-                model: self.model,
-                tools: self.tools,
-                python,
-                checks: self.checks,
-                approver: self.approver,
-                journal: self.journal,
-                children: self.managed.into_iter().map(|(child, spec)| (spec.name, child)).collect(),
-                max_depth: self.max_depth,
-            }),
-        })
+        let children = self.managed.into_iter().map(|(child, managed)| {
+            let child = child.within(&spec.approvals);
+            (managed.name, child)
+        });
+        Ok(Agent::from_parts(Parts {
+            children: children.collect(),
+            spec: spec.clone(),
+            model: self.model,
+            tools: self.tools,
+            python,
+            checks: self.checks,
+            approver: self.approver,
+            journal: self.journal,
+            max_depth: self.max_depth,
+        }))
     }
 }

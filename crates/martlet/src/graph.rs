@@ -60,10 +60,10 @@ pub struct Graph {
 pub(crate) struct GraphParts {
     pub(crate) spec: Arc<GraphSpec>,
     /// Who does the work of each node, in the order of the nodes.
-    performers: Vec<Performer>,
+    pub(crate) performers: Vec<Performer>,
     pub(crate) conditions: HashMap<ConditionOf, HostCondition>,
     /// What the state begins with where a run is given nothing else.
-    default_input: Map<String, Value>,
+    pub(crate) default_input: Map<String, Value>,
     /// `None` where none was set: then that of the run above decides, and nobody in the first one.
     pub(crate) approver: Option<Arc<dyn Approver>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
@@ -72,6 +72,7 @@ pub(crate) struct GraphParts {
 }
 
 /// Who does the work of a node.
+#[derive(Clone)]
 pub(crate) enum Performer {
     Child(Child),
     Function(Function),
@@ -99,6 +100,10 @@ impl GraphParts {
 }
 
 impl Graph {
+    pub(crate) fn from_parts(parts: GraphParts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+
     /// A graph of that name, to be built.
     #[expect(clippy::new_ret_no_self, reason = "a graph is built, as agents are")]
     pub fn new(name: impl Into<String>) -> GraphBuilder {

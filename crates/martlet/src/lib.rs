@@ -39,6 +39,7 @@ mod observe;
 mod record;
 mod request;
 mod session;
+mod within;
 
 pub use martlet_core as core;
 pub use martlet_model as model;
@@ -60,9 +61,9 @@ pub use martlet_core::graph::{
     NodeStatus, OnError, OnFailure, Reducer, Retry, SkipCause, SkipKind, State,
 };
 pub use martlet_core::{
-    AgentMetrics, AgentResponse, AgentSpec, Decision, Event, EventKind, GraphResult, GraphSpec, GraphStatus,
-    Message, ModelOptions, ModelProfile, Part, Prompts, Role, RunId, RunResult, RunStatus, Step, Strategy,
-    Task, ToolSpec, Usage, replay::replay,
+    AgentMetrics, AgentResponse, AgentSpec, ApprovalPolicy, ApprovalRule, Decision, DecisionKind, Event,
+    EventKind, GraphResult, GraphSpec, GraphStatus, Message, ModelOptions, ModelProfile, Part, Prompts, Risk,
+    Role, RunId, RunResult, RunStatus, Step, Strategy, Task, ToolPattern, ToolSpec, Usage, replay::replay,
 };
 pub use martlet_macros::tool;
 pub use martlet_model::{Model, OpenAiCompatible, SharedModel};
@@ -85,4 +86,6 @@ mod documents {
     mod graphs {}
     #[doc = include_str!("../../../docs/reasoning.md")]
     mod reasoning {}
+    #[doc = include_str!("../../../docs/approvals.md")]
+    mod approvals {}
 }

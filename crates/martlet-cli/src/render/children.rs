@@ -1,6 +1,6 @@
 //! Child runs, at a glance: one line for each of their steps.
 
-use martlet::{Event, EventKind, RunId, Update};
+use martlet::{DecisionKind, Event, EventKind, RunId, Update};
 
 use super::{first_line, seconds, tokens};
 use crate::style::Paint;
@@ -78,9 +78,21 @@ impl Child {
                 }
                 None
             }
-            EventKind::ApprovalAsked { name, .. } => {
-                Some((Paint::Tool, format!("? {label}: {name} needs approval")))
+            EventKind::ApprovalAsked { name, reason, .. } => {
+                let why =
+                    reason.as_deref().map(|reason| format!(": {}", first_line(reason))).unwrap_or_default();
+                Some((Paint::Tool, format!("? {label}: {name} needs approval{why}")))
             }
+            EventKind::ApprovalDecided { name, decision, reason, .. } => Some(match decision {
+                DecisionKind::Approved => (Paint::Tool, format!("* {label}: {name} is approved")),
+                DecisionKind::Edited => {
+                    (Paint::Tool, format!("* {label}: {name} is approved with other arguments"))
+                }
+                DecisionKind::Denied => {
+                    let why = first_line(reason.as_deref().unwrap_or_default());
+                    (Paint::Error, format!("x {label}: {name} is denied: {why}"))
+                }
+            }),
             EventKind::StepEnded { step, error, usage, timing } => {
                 let what = match error {
                     Some(error) => format!(": ! {}", first_line(&error.to_string())),
@@ -108,6 +120,7 @@ impl Child {
 #[cfg(test)]
 mod tests {
     use martlet::Agent;
+    use martlet::tools::{FinalAnswer, ToolExt as _};
     use martlet_testkit::ScriptedModel;
 
     use super::super::{Level, Renderer};
@@ -143,6 +156,28 @@ mod tests {
         settings.add_filter(r"\d+\.\d s", "[time]");
         let shown = shown(Level::Normal).await;
         settings.bind(|| insta::assert_snapshot!(shown));
+    }
+
+    #[tokio::test]
+    async fn what_a_child_run_waits_for_is_shown_with_what_was_decided() {
+        let leaf = ScriptedModel::from_fn(|_, _| "```python\nfinal_answer('a fact')\n```");
+        let leaf = Agent::code(leaf)
+            .name("archive")
+            .description("Knows facts.")
+            .tool(FinalAnswer::new().needs_approval())
+            .max_steps(1);
+        let top = ScriptedModel::from_fn(|_, _| "```python\nfinal_answer(archive('A fact?'))\n```");
+        let top = Agent::code(top).managed(leaf.build().unwrap()).build().unwrap();
+        let mut run = top.run("Report.").max_steps(1).start();
+        let mut renderer = Renderer::new(Vec::new(), Style::default(), Level::Normal).streaming(false);
+        while let Some(update) = run.next().await {
+            renderer.update(&update);
+        }
+        let shown = String::from_utf8(renderer.out).unwrap();
+        let lines: Vec<&str> =
+            shown.lines().map(str::trim).filter(|line| line.contains("final_answer ")).collect();
+        assert_eq!(lines[0], "? archive: final_answer needs approval", "{shown}");
+        assert!(lines[1].starts_with("x archive: final_answer is denied: "), "{shown}");
     }
 
     #[tokio::test]

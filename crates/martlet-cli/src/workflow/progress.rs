@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use martlet::{EventKind, Graph, NodeStatus, Update};
+use martlet::{DecisionKind, EventKind, Graph, NodeStatus, Update};
+
+use crate::render::call;
 
 /// The nodes of a graph, in its order.
 pub(super) struct Progress {
@@ -32,11 +34,34 @@ pub(super) struct NodeProgress {
 
 /// What has changed, for those who write lines.
 pub(super) enum Change {
-    Started { node: usize },
-    Retried { node: usize, error: String, wait_ms: u64 },
-    Progressed { node: usize },
-    Doing { node: usize },
-    Ended { node: usize },
+    Started {
+        node: usize,
+    },
+    Retried {
+        node: usize,
+        error: String,
+        wait_ms: u64,
+    },
+    Progressed {
+        node: usize,
+    },
+    Doing {
+        node: usize,
+    },
+    /// A call waits for a person.
+    Asked {
+        node: usize,
+        question: String,
+    },
+    /// A person decided on it.
+    Decided {
+        node: usize,
+        answer: String,
+        denied: bool,
+    },
+    Ended {
+        node: usize,
+    },
 }
 
 impl Progress {
@@ -75,6 +100,11 @@ impl Progress {
                 node.done_of = Some((*done, *of));
                 Some(Change::Progressed { node: place })
             }
+            EventKind::ApprovalAsked { step, .. } | EventKind::ApprovalDecided { step, .. } => {
+                // In a graph the step of a call is its node's number, from 1.
+                let place = usize::try_from(*step).ok()?.checked_sub(1)?;
+                self.approval(place, event)
+            }
             EventKind::NodeEnded { node, status, error, cause, timing, .. } => {
                 let (place, node) = self.node(node)?;
                 node.status = *status;
@@ -88,8 +118,45 @@ impl Progress {
         }
     }
 
+    /// A call of the node, or of its agent, waits for a person, or was decided on.
+    fn approval(&mut self, place: usize, event: &EventKind) -> Option<Change> {
+        let node = self.nodes.get_mut(place)?;
+        match event {
+            EventKind::ApprovalAsked { name, arguments, reason, .. } => {
+                node.doing = format!("{name} needs approval");
+                let why = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let question = format!("{} needs approval{why}", call(name, arguments, str::to_owned));
+                Some(Change::Asked { node: place, question })
+            }
+            EventKind::ApprovalDecided { name, decision, reason, arguments, .. } => {
+                node.doing.clear();
+                let denied = *decision == DecisionKind::Denied;
+                let answer = match (arguments, reason) {
+                    (Some(arguments), _) => {
+                        format!("{name} is approved as {}", call(name, arguments, str::to_owned))
+                    }
+                    (None, Some(reason)) if denied => format!("{name} is denied: {reason}"),
+                    (None, _) if denied => format!("{name} is denied"),
+                    (None, _) => format!("{name} is approved"),
+                };
+                Some(Change::Decided { node: place, answer, denied })
+            }
+            _ => None,
+        }
+    }
+
     /// What happens in the run of a node's agent, or in one in that.
     fn child(&mut self, name: &str, update: &Update) -> Option<Change> {
+        let mut innermost = update;
+        while let Update::Child { update, .. } = innermost {
+            innermost = &**update;
+        }
+        if let Update::Event { event } = innermost
+            && let EventKind::ApprovalAsked { .. } | EventKind::ApprovalDecided { .. } = &event.kind
+        {
+            let place = *self.places.get(name)?;
+            return self.approval(place, &event.kind);
+        }
         let doing = match update {
             Update::Event { event } => match &event.kind {
                 EventKind::StepStarted { step } => format!("step {step}"),

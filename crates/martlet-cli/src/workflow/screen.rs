@@ -101,6 +101,8 @@ impl Screen {
             | Change::Retried { node, .. }
             | Change::Progressed { node }
             | Change::Doing { node }
+            | Change::Asked { node, .. }
+            | Change::Decided { node, .. }
             | Change::Ended { node } => *node,
         };
         if self.live.is_some() {
@@ -121,6 +123,13 @@ impl Screen {
                 Some((done, of)) => (Paint::Dim, format!("{name}  {done} of {of}")),
                 None => return,
             },
+            Change::Asked { question, .. } => {
+                (Paint::Tool, format!("{name}  ? {}", cut(question, self.level)))
+            }
+            Change::Decided { answer, denied, .. } => {
+                let (paint, sign) = if *denied { (Paint::Error, 'x') } else { (Paint::Tool, '*') };
+                (paint, format!("{name}  {sign} {}", cut(answer, self.level)))
+            }
             Change::Doing { .. } if self.level == Level::Verbose => {
                 (Paint::Dim, format!("{name}  {}", node.doing))
             }

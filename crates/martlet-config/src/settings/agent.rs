@@ -6,6 +6,7 @@ use martlet::{ModelOptions, Strategy};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::Rules;
 use crate::duration::Time;
 
 /// An agent.
@@ -40,6 +41,9 @@ pub struct AgentTable {
     pub answer_schema: Option<AnswerSchema>,
     /// Which system prompt a code agent gets. Default: `auto`.
     pub prompt: Option<PromptSize>,
+    /// Which of its calls need a person, are allowed or refused; before those of the key `approvals` outside of all
+    /// tables.
+    pub approvals: Rules,
     /// Sampling and length of each model call.
     pub options: ModelOptions,
     /// How far its programs may go.

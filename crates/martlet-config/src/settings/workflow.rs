@@ -8,7 +8,7 @@ use martlet::{AtMax, Expression, ForEachOrder, Join, NodeFailureKind, OnError, O
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
-use super::{ordered, text_or_table};
+use super::{Rules, ordered, text_or_table};
 use crate::duration::Time;
 
 /// A workflow.
@@ -40,6 +40,9 @@ pub struct WorkflowTable {
     /// The most time of a run, also as a node of a workflow that has no limit of its own. It does not count where an
     /// agent manages it. Default: no limit.
     pub timeout: Option<Time>,
+    /// Which calls of its tools need a person, are allowed or refused; before those of the key `approvals` outside of all
+    /// tables.
+    pub approvals: Rules,
 }
 
 /// A node of a workflow. One of `agent`, `tool`, `workflow`, `value` and `template` says who does its work.

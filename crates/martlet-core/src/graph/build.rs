@@ -16,6 +16,7 @@ pub use self::error::GraphError;
 use self::edges::Edges;
 use self::joins::Joins;
 use super::spec::{GraphSettings, Join, Name, NodeSpec};
+use crate::approval::ApprovalPolicy;
 use crate::name;
 
 /// The place of a node in its graph.
@@ -78,6 +79,14 @@ impl GraphSpec {
             }
         }
         Ok(Self { settings, names, places, edges, order, rank, joins: joins.joins })
+    }
+
+    /// This graph where it works for what `outer` governs: bound by those rules as well.
+    #[must_use]
+    pub fn within(&self, outer: &ApprovalPolicy) -> Self {
+        let mut spec = self.clone();
+        spec.settings.approvals = spec.settings.approvals.within(outer);
+        spec
     }
 
     /// The number of nodes.

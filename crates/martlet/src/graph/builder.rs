@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use martlet_core::graph::{Condition, EdgeSpec, Expression, GraphSettings, OnFailure, Reducer, State, When};
-use martlet_core::{ConditionOf, GraphSpec};
+use martlet_core::{ApprovalPolicy, ConditionOf, GraphSpec};
 use martlet_store::Journal;
 use serde_json::{Map, Value};
 
@@ -176,6 +176,22 @@ impl GraphBuilder {
         self
     }
 
+    /// Which calls of tool nodes need a person, are allowed or refused: rules by tool, arguments and risk. They bind the
+    /// agents and graphs of its nodes, too, as far as they are stricter than their own; what a function does, only it
+    /// knows. Default: calls of tools that say so themselves need a person.
+    ///
+    /// ```
+    /// # use martlet::{ApprovalPolicy, ApprovalRule, Graph};
+    /// # fn build() -> Result<martlet::GraphBuilder, Box<dyn std::error::Error>> {
+    /// let rule = ApprovalRule::deny().tool("delete_*".parse()?).reason("reports are kept");
+    /// Ok(Graph::new("report").approvals(ApprovalPolicy::new([rule])))
+    /// # }
+    /// ```
+    pub fn approvals(mut self, policy: ApprovalPolicy) -> Self {
+        self.settings.approvals = policy;
+        self
+    }
+
     /// Where runs are recorded, and the child runs in them. Default: nowhere.
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
@@ -190,16 +206,17 @@ impl GraphBuilder {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
+        let spec = GraphSpec::new(self.settings)?;
         let parts = GraphParts {
-            spec: Arc::new(GraphSpec::new(self.settings)?),
-            performers: self.performers,
+            performers: self.performers.iter().map(|performer| performer.within(&spec.approvals)).collect(),
+            spec: Arc::new(spec),
             conditions: self.conditions,
             default_input: self.default_input,
             approver: self.approver,
             journal: self.journal,
             max_depth: self.max_depth,
         };
-        Ok(Graph { inner: Arc::new(parts) })
+        Ok(Graph::from_parts(parts))
     }
 
     fn add(mut self, from: String, to: String, when: When) -> Self {

@@ -17,6 +17,7 @@ use super::Performer;
 use super::node::Node;
 
 /// The function of a node.
+#[derive(Clone)]
 pub(crate) enum Function {
     Async(Arc<dyn Fn(Input) -> BoxFuture<'static, Result<Value, NodeFailure>> + Send + Sync>),
     Blocking(Arc<dyn Fn(Input) -> Result<Value, NodeFailure> + Send + Sync>),

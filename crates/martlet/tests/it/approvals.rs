@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
-use martlet::core::EffectId;
 use martlet::store::MemoryJournal;
 use martlet::tools::tool_fn;
 use martlet::{
-    Agent, ApprovalPolicy, ApprovalRule, Approver, Decision, Graph, Input, Node, RunId, Tool, ToolContext,
-    ToolError, ToolSpec, tool,
+    Agent, ApprovalPolicy, ApprovalRule, Approver, Decision, Graph, Input, Node, Question, RunId, Tool,
+    ToolContext, ToolError, ToolSpec, tool,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use serde_json::{Map, Value, json};
@@ -33,13 +32,8 @@ impl Halves {
 }
 
 impl Approver for Halves {
-    fn decide<'a>(
-        &'a self,
-        _: &'a EffectId,
-        _: &'a str,
-        arguments: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Decision> {
-        let amount = arguments["amount"].as_i64().unwrap();
+    fn decide<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Decision> {
+        let amount = question.arguments["amount"].as_i64().unwrap();
         self.0.lock().unwrap().push(amount);
         let decision = match amount % 2 {
             0 => Decision::Edited { arguments: Map::from_iter([("amount".into(), json!(amount / 2))]) },

@@ -7,7 +7,7 @@ mod desk;
 mod hub;
 mod ids;
 pub mod keys;
-mod metrics;
+pub mod metrics;
 pub mod problem;
 mod service;
 

@@ -1,17 +1,389 @@
-//! stand-in
-use crate::admission::RefusalKind;
-use martlet_store::{ApprovalRow, RunRow};
-#[derive(Clone, Default)]
-pub struct Metrics;
-impl Metrics {
-    pub fn new() -> Self {
-        Self
+//! Figures for Prometheus.
+//!
+//! Every server has its own [`Metrics`]; there is nothing global. Times are in seconds, labels have few values and never
+//! tell of a user, a session or a run. What a run did is read from its events by [`Metrics::observe`]; the rest is told
+//! by whoever does it.
+
+mod label;
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use martlet_core::{Event, EventKind, ModelFailureKind, Usage};
+use martlet_store::Lane;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use self::label::{Label, Values};
+use crate::admission::{Load, RefusalKind};
+use crate::problem::Problem;
+
+/// From a request that is answered at once to a workflow that takes an hour.
+const RUN_SECONDS: [f64; 14] =
+    [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0];
+const TOKEN_SECONDS: [f64; 12] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0];
+const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+/// Up to the day after which a question expires.
+const PERSON_SECONDS: [f64; 9] = [1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 28_800.0, 86_400.0];
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The figures of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    values: LabelValues,
+    runs: Family<RunLabels, Counter>,
+    admitted: Family<LaneLabels, Counter>,
+    rejected: Family<ReasonLabels, Counter>,
+    active: Gauge,
+    parked: Gauge,
+    queue_depth: Gauge,
+    queue_wait: Histogram,
+    run_duration: Histogram,
+    step_duration: Histograms<KindLabels>,
+    model_calls: Family<ModelLabels, Counter>,
+    first_token: Histogram,
+    tokens: Family<TokenLabels, Counter>,
+    tool_calls: Family<ToolLabels, Counter>,
+    approvals_pending: Gauge,
+    approval_wait: Histograms<DecisionLabels>,
+    sse_clients: Gauge,
+    slow_clients: Counter,
+    commits: Histogram,
+    recovered: Family<OutcomeLabels, Counter>,
+}
+
+#[derive(Debug, Default)]
+struct LabelValues {
+    agents: Values,
+    models: Values,
+    tools: Values,
+    words: Values,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RunLabels {
+    agent: Label,
+    outcome: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneLabels {
+    lane: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: Label,
+    outcome: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    model: Label,
+    r#type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabels {
+    tool: Label,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    decision: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: Label,
+}
+
+/// Why a run was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The queue is full.
+    QueueFull,
+    /// The user's queue is full.
+    UserLimit,
+    /// The user has used up what it may use.
+    Quota,
+    /// The server is shutting down.
+    Shutdown,
+}
+
+impl From<RefusalKind> for Rejection {
+    fn from(kind: RefusalKind) -> Self {
+        match kind {
+            RefusalKind::QueueFull => Self::QueueFull,
+            RefusalKind::UserLimit => Self::UserLimit,
+            RefusalKind::Draining => Self::Shutdown,
+        }
     }
-    pub fn observe_stored(&self, _event: &[u8]) {}
-    pub fn rejected(&self, _kind: RefusalKind) {}
-    pub fn admitted(&self, _name: &str) {}
-    pub fn started(&self, _row: &RunRow, _now_ms: u64) {}
-    pub fn ended(&self, _row: &RunRow, _outcome: &str, _now_ms: u64) {}
-    pub fn decided(&self, _row: &ApprovalRow) {}
-    pub fn recovered(&self, _state: &str) {}
+}
+
+/// A call of a model, as it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelCall<'a> {
+    /// The model, as the configuration names it.
+    pub model: &'a str,
+    /// Why it gave no reply.
+    pub failure: Option<ModelFailureKind>,
+    /// How long the first token took, where that was seen.
+    pub first_token: Option<Duration>,
+    /// Tokens.
+    pub usage: Usage,
+}
+
+/// A reader of events over SSE; it is counted until this is dropped.
+#[derive(Debug)]
+pub struct SseClient(Gauge);
+
+impl Drop for SseClient {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Figures that are all at zero, of a server of this version, built from this commit if it is known.
+    pub fn new(version: &str, commit: Option<&str>) -> Self {
+        let mut book = Book(Registry::with_prefix("martlet"));
+        let values = LabelValues::default();
+        let mut build = vec![("version", values.words.label(version))];
+        build.extend(commit.map(|commit| ("commit", values.words.label(commit))));
+        book.0.register("build", "The server's version", Info::new(build));
+        let runs = || Histogram::new(RUN_SECONDS);
+        Self {
+            runs: book.note("runs", "Runs that ended", Family::default()),
+            admitted: book.note("runs_admitted", "Runs that were taken in", Family::default()),
+            rejected: book.note("run_rejected", "Runs that were not taken in", Family::default()),
+            active: book.note("runs_active", "Runs that hold a slot", Gauge::default()),
+            parked: book.note("runs_parked", "Runs that wait for a person", Gauge::default()),
+            queue_depth: book.note("run_queue_depth", "Runs that wait for a slot", Gauge::default()),
+            queue_wait: book.seconds("run_queue_wait", "Time for which runs waited for a slot", runs()),
+            run_duration: book.seconds("run_duration", "Time from the start of runs to their end", runs()),
+            step_duration: book.seconds(
+                "step_duration",
+                "Time that parts of runs took",
+                Family::new_with_constructor(|| Histogram::new(RUN_SECONDS)),
+            ),
+            model_calls: book.note("llm_requests", "Calls of models", Family::default()),
+            first_token: book.seconds(
+                "llm_time_to_first_token",
+                "Time until models wrote their first token",
+                Histogram::new(TOKEN_SECONDS),
+            ),
+            tokens: book.note("llm_tokens", "Tokens that models read and wrote", Family::default()),
+            tool_calls: book.note("tool_calls", "Calls of tools", Family::default()),
+            approvals_pending: book.note(
+                "approvals_pending",
+                "Questions that wait for a person",
+                Gauge::default(),
+            ),
+            approval_wait: book.seconds(
+                "approval_wait",
+                "Time for which questions waited for a person",
+                Family::new_with_constructor(|| Histogram::new(PERSON_SECONDS)),
+            ),
+            sse_clients: book.note("sse_clients", "Readers of events", Gauge::default()),
+            slow_clients: book.note(
+                "sse_slow_client_disconnects",
+                "Readers of events that were cut off because they did not keep up",
+                Counter::default(),
+            ),
+            commits: book.seconds(
+                "journal_commit",
+                "Time of commits to the journal",
+                Histogram::new(COMMIT_SECONDS),
+            ),
+            recovered: book.note(
+                "recovered_runs",
+                "Runs that were found unfinished at the start",
+                Family::default(),
+            ),
+            values,
+            registry: book.0,
+        }
+    }
+
+    /// A run was taken in.
+    pub fn run_admitted(&self, lane: Lane) {
+        self.admitted.get_or_create(&LaneLabels { lane: lane.as_str() }).inc();
+    }
+
+    /// A run was not taken in.
+    pub fn run_rejected(&self, why: impl Into<Rejection>) {
+        let reason = match why.into() {
+            Rejection::QueueFull => "queue_full",
+            Rejection::UserLimit => "user_limit",
+            Rejection::Quota => "quota",
+            Rejection::Shutdown => "shutdown",
+        };
+        self.rejected.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// A run got a slot, for the first time or again.
+    pub fn run_started(&self, waited: Duration) {
+        self.queue_wait.observe(waited.as_secs_f64());
+    }
+
+    /// A run of an agent or a workflow ended; `outcome` is the word that is stored for how.
+    pub fn run_ended(&self, agent: &str, outcome: &str, took: Duration) {
+        let (agent, outcome) = (self.values.agents.label(agent), self.values.words.label(outcome));
+        self.runs.get_or_create(&RunLabels { agent, outcome }).inc();
+        self.run_duration.observe(took.as_secs_f64());
+    }
+
+    /// How many runs there are now.
+    pub fn load(&self, load: Load) {
+        self.active.set(load.running.into());
+        self.parked.set(load.parked.into());
+        self.queue_depth.set(load.queued.into());
+    }
+
+    /// A call of a model ended. Events do not tell which model it was.
+    pub fn model_call(&self, call: ModelCall<'_>) {
+        let model = self.values.models.label(call.model);
+        let outcome = match call.failure {
+            None => self.values.words.label("ok"),
+            Some(kind) => self.values.words.label(&word(kind)),
+        };
+        self.model_calls.get_or_create(&ModelLabels { model: model.clone(), outcome }).inc();
+        if let Some(first_token) = call.first_token {
+            self.first_token.observe(first_token.as_secs_f64());
+        }
+        let Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens } = call.usage;
+        let by_type = [
+            ("input", input_tokens),
+            ("output", output_tokens),
+            ("cached", cached_tokens),
+            ("reasoning", reasoning_tokens),
+        ];
+        for (r#type, count) in by_type.into_iter().filter(|(_, count)| *count > 0) {
+            self.tokens.get_or_create(&TokenLabels { model: model.clone(), r#type }).inc_by(count);
+        }
+    }
+
+    /// A question to a person was asked.
+    pub fn approval_asked(&self) {
+        self.approvals_pending.inc();
+    }
+
+    /// A question to a person was decided, expired or was withdrawn; `decision` is the word for how.
+    pub fn approval_decided(&self, decision: &str, waited: Duration) {
+        self.approvals_pending.dec();
+        let decision = self.values.words.label(decision);
+        self.approval_wait.get_or_create(&DecisionLabels { decision }).observe(waited.as_secs_f64());
+    }
+
+    /// How many questions wait for a person, as the store counts them: at the start.
+    pub fn approvals_pending(&self, count: u64) {
+        self.approvals_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Somebody reads events; keep what this returns for as long.
+    #[must_use]
+    pub fn sse_client(&self) -> SseClient {
+        self.sse_clients.inc();
+        SseClient(self.sse_clients.clone())
+    }
+
+    /// A reader of events was cut off because it did not keep up.
+    pub fn sse_slow_client(&self) {
+        self.slow_clients.inc();
+    }
+
+    /// Something was committed to the journal.
+    pub fn journal_commit(&self, took: Duration) {
+        self.commits.observe(took.as_secs_f64());
+    }
+
+    /// A run was found unfinished at the start; `outcome` is the word for what was done with it.
+    pub fn recovered(&self, outcome: &str) {
+        self.recovered.get_or_create(&OutcomeLabels { outcome: self.values.words.label(outcome) }).inc();
+    }
+
+    /// A run did something. Call it once for every event: not for those that are shown again.
+    pub fn observe(&self, event: &Event) {
+        match &event.kind {
+            EventKind::ModelReplied { timing, .. } => self.part_took("model", timing.elapsed_us),
+            EventKind::StepEnded { timing, .. } => self.part_took("step", timing.elapsed_us),
+            EventKind::TaskEnded { timing, .. } => self.part_took("task", timing.elapsed_us),
+            EventKind::NodeEnded { timing, .. } => self.part_took("node", timing.elapsed_us),
+            EventKind::ChildEnded { timing, .. } => self.part_took("child", timing.elapsed_us),
+            EventKind::ToolReturned { name, error, timing, .. } => {
+                self.part_took("tool", timing.elapsed_us);
+                let outcome = if error.is_none() { "ok" } else { "error" };
+                let tool = self.values.tools.label(name);
+                self.tool_calls.get_or_create(&ToolLabels { tool, outcome }).inc();
+            }
+            _ => {}
+        }
+    }
+
+    /// All figures in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// If one cannot be written as text.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut written = String::new();
+        text::encode(&mut written, &self.registry)?;
+        Ok(written)
+    }
+
+    /// The answer to `GET /metrics`.
+    pub fn response(&self) -> Response {
+        match self.text() {
+            Ok(text) => {
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                ([(CONTENT_TYPE, kind)], text).into_response()
+            }
+            Err(error) => Problem::internal(&error).into_response(),
+        }
+    }
+
+    fn part_took(&self, kind: &'static str, elapsed_us: u64) {
+        let took = Duration::from_micros(elapsed_us);
+        self.step_duration.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+    }
+}
+
+/// The registry while it is being filled: it keeps one handle of every metric, and we another.
+struct Book(Registry);
+
+impl Book {
+    fn note<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn seconds<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
+    }
+}
+
+/// The word under which a kind of failure is stored.
+fn word(kind: ModelFailureKind) -> String {
+    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(Into::into)).unwrap_or_default()
 }

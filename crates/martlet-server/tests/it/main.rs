@@ -4,4 +4,5 @@
 
 mod admission;
 mod keys;
+mod metrics;
 mod problem;

@@ -1,17 +1,19 @@
 //! Figures for Prometheus.
 //!
 //! Every server has its own [`Metrics`]; there is nothing global. Times are in seconds, labels have few values and never
-//! tell of a user, a session or a run. What a run did is read from its events by [`Metrics::observe`]; the rest is told
-//! by whoever does it.
+//! tell of a user, a session or a run. What a run did is read from its events by [`Metrics::observe`] or
+//! [`Metrics::observe_stored`]; the rest is told by whoever does it.
 
 mod label;
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use martlet_core::{Event, EventKind, ModelFailureKind, Usage};
-use martlet_store::Lane;
+use martlet_core::{Event, EventKind, ModelFailureKind, Timing, Usage};
+use martlet_store::{Answer, ApprovalRow, RunRow};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,6 +21,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use self::label::{Label, Values};
 use crate::admission::{Load, RefusalKind};
@@ -34,13 +38,16 @@ const PERSON_SECONDS: [f64; 9] = [1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0,
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// The figures of one server.
+/// The figures of one server. Cheap to clone: all clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Figures>);
+
 #[derive(Debug)]
-pub struct Metrics {
+struct Figures {
     registry: Registry,
     values: LabelValues,
     runs: Family<RunLabels, Counter>,
-    admitted: Family<LaneLabels, Counter>,
+    admitted: Family<AgentLabels, Counter>,
     rejected: Family<ReasonLabels, Counter>,
     active: Gauge,
     parked: Gauge,
@@ -75,8 +82,8 @@ struct RunLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LaneLabels {
-    lane: &'static str,
+struct AgentLabels {
+    agent: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,7 +116,7 @@ struct ToolLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DecisionLabels {
-    decision: Label,
+    decision: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -164,23 +171,28 @@ impl Drop for SseClient {
     }
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
-    /// Figures that are all at zero, of a server of this version, built from this commit if it is known.
-    pub fn new(version: &str, commit: Option<&str>) -> Self {
+    /// Figures that are all at zero.
+    pub fn new() -> Self {
         let mut book = Book(Registry::with_prefix("martlet"));
-        let values = LabelValues::default();
-        let mut build = vec![("version", values.words.label(version))];
-        build.extend(commit.map(|commit| ("commit", values.words.label(commit))));
-        book.0.register("build", "The server's version", Info::new(build));
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        book.0.register("build", "The server's version", version);
         let runs = || Histogram::new(RUN_SECONDS);
-        Self {
+        Self(Arc::new(Figures {
+            values: LabelValues::default(),
             runs: book.note("runs", "Runs that ended", Family::default()),
             admitted: book.note("runs_admitted", "Runs that were taken in", Family::default()),
             rejected: book.note("run_rejected", "Runs that were not taken in", Family::default()),
             active: book.note("runs_active", "Runs that hold a slot", Gauge::default()),
             parked: book.note("runs_parked", "Runs that wait for a person", Gauge::default()),
             queue_depth: book.note("run_queue_depth", "Runs that wait for a slot", Gauge::default()),
-            queue_wait: book.seconds("run_queue_wait", "Time for which runs waited for a slot", runs()),
+            queue_wait: book.seconds("run_queue_wait", "Time until runs got their first slot", runs()),
             run_duration: book.seconds("run_duration", "Time from the start of runs to their end", runs()),
             step_duration: book.seconds(
                 "step_duration",
@@ -221,56 +233,59 @@ impl Metrics {
                 "Runs that were found unfinished at the start",
                 Family::default(),
             ),
-            values,
             registry: book.0,
-        }
+        }))
     }
 
-    /// A run was taken in.
-    pub fn run_admitted(&self, lane: Lane) {
-        self.admitted.get_or_create(&LaneLabels { lane: lane.as_str() }).inc();
+    /// A run of an agent or a workflow was taken in.
+    pub fn admitted(&self, agent: &str) {
+        let agent = self.0.values.agents.label(agent);
+        self.0.admitted.get_or_create(&AgentLabels { agent }).inc();
     }
 
     /// A run was not taken in.
-    pub fn run_rejected(&self, why: impl Into<Rejection>) {
+    pub fn rejected(&self, why: impl Into<Rejection>) {
         let reason = match why.into() {
             Rejection::QueueFull => "queue_full",
             Rejection::UserLimit => "user_limit",
             Rejection::Quota => "quota",
             Rejection::Shutdown => "shutdown",
         };
-        self.rejected.get_or_create(&ReasonLabels { reason }).inc();
+        self.0.rejected.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// A run got a slot, for the first time or again.
-    pub fn run_started(&self, waited: Duration) {
-        self.queue_wait.observe(waited.as_secs_f64());
+    /// A run got a slot for the first time.
+    pub fn started(&self, row: &RunRow, now_ms: u64) {
+        self.0.queue_wait.observe(seconds(now_ms.saturating_sub(row.created_ms)));
     }
 
-    /// A run of an agent or a workflow ended; `outcome` is the word that is stored for how.
-    pub fn run_ended(&self, agent: &str, outcome: &str, took: Duration) {
-        let (agent, outcome) = (self.values.agents.label(agent), self.values.words.label(outcome));
-        self.runs.get_or_create(&RunLabels { agent, outcome }).inc();
-        self.run_duration.observe(took.as_secs_f64());
+    /// A run ended; `outcome` is the word that is stored for how. Of a run whose row knows no start, no time is counted:
+    /// it was never at its turn.
+    pub fn ended(&self, row: &RunRow, outcome: &str, now_ms: u64) {
+        let (agent, outcome) = (self.0.values.agents.label(&row.name), self.0.values.words.label(outcome));
+        self.0.runs.get_or_create(&RunLabels { agent, outcome }).inc();
+        if let Some(started_ms) = row.started_ms {
+            self.0.run_duration.observe(seconds(now_ms.saturating_sub(started_ms)));
+        }
     }
 
     /// How many runs there are now.
     pub fn load(&self, load: Load) {
-        self.active.set(load.running.into());
-        self.parked.set(load.parked.into());
-        self.queue_depth.set(load.queued.into());
+        self.0.active.set(load.running.into());
+        self.0.parked.set(load.parked.into());
+        self.0.queue_depth.set(load.queued.into());
     }
 
     /// A call of a model ended. Events do not tell which model it was.
     pub fn model_call(&self, call: ModelCall<'_>) {
-        let model = self.values.models.label(call.model);
+        let model = self.0.values.models.label(call.model);
         let outcome = match call.failure {
-            None => self.values.words.label("ok"),
-            Some(kind) => self.values.words.label(&word(kind)),
+            None => self.0.values.words.label("ok"),
+            Some(kind) => self.0.values.words.label(&word(kind)),
         };
-        self.model_calls.get_or_create(&ModelLabels { model: model.clone(), outcome }).inc();
+        self.0.model_calls.get_or_create(&ModelLabels { model: model.clone(), outcome }).inc();
         if let Some(first_token) = call.first_token {
-            self.first_token.observe(first_token.as_secs_f64());
+            self.0.first_token.observe(first_token.as_secs_f64());
         }
         let Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens } = call.usage;
         let by_type = [
@@ -280,63 +295,80 @@ impl Metrics {
             ("reasoning", reasoning_tokens),
         ];
         for (r#type, count) in by_type.into_iter().filter(|(_, count)| *count > 0) {
-            self.tokens.get_or_create(&TokenLabels { model: model.clone(), r#type }).inc_by(count);
+            self.0.tokens.get_or_create(&TokenLabels { model: model.clone(), r#type }).inc_by(count);
         }
     }
 
-    /// A question to a person was asked.
-    pub fn approval_asked(&self) {
-        self.approvals_pending.inc();
+    /// A question to a person was decided, expired or was withdrawn.
+    pub fn decided(&self, row: &ApprovalRow) {
+        let decision = match &row.answer {
+            Some(Answer::Approve) => "approve",
+            Some(Answer::Edit { .. }) => "edit",
+            Some(Answer::Deny { .. }) => "deny",
+            Some(Answer::Reply { .. }) => "reply",
+            Some(Answer::Repeat) => "repeat",
+            Some(Answer::Done { .. }) => "done",
+            None => row.state.as_str(),
+        };
+        let waited = row.decided_ms.unwrap_or(row.asked_ms).saturating_sub(row.asked_ms);
+        self.0.approval_wait.get_or_create(&DecisionLabels { decision }).observe(seconds(waited));
     }
 
-    /// A question to a person was decided, expired or was withdrawn; `decision` is the word for how.
-    pub fn approval_decided(&self, decision: &str, waited: Duration) {
-        self.approvals_pending.dec();
-        let decision = self.values.words.label(decision);
-        self.approval_wait.get_or_create(&DecisionLabels { decision }).observe(waited.as_secs_f64());
-    }
-
-    /// How many questions wait for a person, as the store counts them: at the start.
+    /// How many questions wait for a person now, as the store counts them.
     pub fn approvals_pending(&self, count: u64) {
-        self.approvals_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.0.approvals_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Somebody reads events; keep what this returns for as long.
     #[must_use]
     pub fn sse_client(&self) -> SseClient {
-        self.sse_clients.inc();
-        SseClient(self.sse_clients.clone())
+        self.0.sse_clients.inc();
+        SseClient(self.0.sse_clients.clone())
     }
 
     /// A reader of events was cut off because it did not keep up.
     pub fn sse_slow_client(&self) {
-        self.slow_clients.inc();
+        self.0.slow_clients.inc();
     }
 
     /// Something was committed to the journal.
     pub fn journal_commit(&self, took: Duration) {
-        self.commits.observe(took.as_secs_f64());
+        self.0.commits.observe(took.as_secs_f64());
     }
 
     /// A run was found unfinished at the start; `outcome` is the word for what was done with it.
     pub fn recovered(&self, outcome: &str) {
-        self.recovered.get_or_create(&OutcomeLabels { outcome: self.values.words.label(outcome) }).inc();
+        self.0.recovered.get_or_create(&OutcomeLabels { outcome: self.0.values.words.label(outcome) }).inc();
     }
 
-    /// A run did something. Call it once for every event: not for those that are shown again.
+    /// A run did something. Call it once for every event: not for those that are shown again, and not for those that
+    /// [`observe_stored`](Self::observe_stored) is told of.
     pub fn observe(&self, event: &Event) {
         match &event.kind {
-            EventKind::ModelReplied { timing, .. } => self.part_took("model", timing.elapsed_us),
-            EventKind::StepEnded { timing, .. } => self.part_took("step", timing.elapsed_us),
-            EventKind::TaskEnded { timing, .. } => self.part_took("task", timing.elapsed_us),
-            EventKind::NodeEnded { timing, .. } => self.part_took("node", timing.elapsed_us),
-            EventKind::ChildEnded { timing, .. } => self.part_took("child", timing.elapsed_us),
+            EventKind::ModelReplied { timing, .. } => self.part_took("model", timing),
+            EventKind::StepEnded { timing, .. } => self.part_took("step", timing),
+            EventKind::TaskEnded { timing, .. } => self.part_took("task", timing),
+            EventKind::NodeEnded { timing, .. } => self.part_took("node", timing),
+            EventKind::ChildEnded { timing, .. } => self.part_took("child", timing),
             EventKind::ToolReturned { name, error, timing, .. } => {
-                self.part_took("tool", timing.elapsed_us);
-                let outcome = if error.is_none() { "ok" } else { "error" };
-                let tool = self.values.tools.label(name);
-                self.tool_calls.get_or_create(&ToolLabels { tool, outcome }).inc();
+                self.tool_returned(name, error.is_none(), timing);
             }
+            _ => {}
+        }
+    }
+
+    /// The same for an event as it is stored. It reads no more of it than it needs, so that it does not hold up the
+    /// thread that stores; what is no event is left alone.
+    pub fn observe_stored(&self, event: &[u8]) {
+        let Ok(Told { kind, name, error, timing }) = serde_json::from_slice(event) else { return };
+        let timing = timing.unwrap_or_default();
+        match &*kind {
+            "model.replied" => self.part_took("model", &timing),
+            "step.ended" => self.part_took("step", &timing),
+            "task.ended" => self.part_took("task", &timing),
+            "node.ended" => self.part_took("node", &timing),
+            "child.ended" => self.part_took("child", &timing),
+            "tool.returned" => self.tool_returned(&name.unwrap_or_default(), error.is_none(), &timing),
             _ => {}
         }
     }
@@ -347,7 +379,7 @@ impl Metrics {
     /// If one cannot be written as text.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut written = String::new();
-        text::encode(&mut written, &self.registry)?;
+        text::encode(&mut written, &self.0.registry)?;
         Ok(written)
     }
 
@@ -362,10 +394,34 @@ impl Metrics {
         }
     }
 
-    fn part_took(&self, kind: &'static str, elapsed_us: u64) {
-        let took = Duration::from_micros(elapsed_us);
-        self.step_duration.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+    fn tool_returned(&self, name: &str, succeeded: bool, timing: &Timing) {
+        self.part_took("tool", timing);
+        let outcome = if succeeded { "ok" } else { "error" };
+        let tool = self.0.values.tools.label(name);
+        self.0.tool_calls.get_or_create(&ToolLabels { tool, outcome }).inc();
     }
+
+    fn part_took(&self, kind: &'static str, timing: &Timing) {
+        let took = Duration::from_micros(timing.elapsed_us);
+        self.0.step_duration.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    Duration::from_millis(ms).as_secs_f64()
+}
+
+/// What is counted of an event.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+    #[serde(default)]
+    timing: Option<Timing>,
 }
 
 /// The registry while it is being filled: it keeps one handle of every metric, and we another.

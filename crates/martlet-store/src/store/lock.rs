@@ -54,3 +54,20 @@ fn holder(mut file: &File) -> Option<String> {
     file.read_to_string(&mut text).ok()?;
     text.trim().parse::<u32>().ok().map(|id| id.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreErrorKind;
+
+    #[test]
+    fn a_lock_that_is_given_up_is_free_also_while_a_new_child_process_has_its_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        let of_child = lock.file.try_clone().unwrap();
+        assert_eq!(Lock::take(folder.path()).unwrap_err().kind(), StoreErrorKind::Locked);
+        drop(lock);
+        drop(Lock::take(folder.path()).unwrap());
+        drop(of_child);
+    }
+}

@@ -26,7 +26,8 @@ fn newest(steps: &[&str]) -> u32 {
 }
 
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    create(path).map_err(|error| StoreError::file(path, error))?;
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     migrate(&mut connection, path, STEPS)?;
     // Only now, when the file is known to be ours.
     prepare_to_write(&connection).map_err(|error| StoreError::sqlite(&error))?;
@@ -83,6 +84,18 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     };
     settings().map_err(failed)?;
     Ok(connection)
+}
+
+/// Makes the file, if there is none, for nobody else to read. SQLite gives the files beside it the same rights.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
@@ -178,6 +191,8 @@ pub(super) fn backup(connection: &Connection, to: &Path) -> Result<(), StoreErro
             to.display()
         )));
     };
+    // SQLite takes a file that is empty.
+    create(&part).map_err(|error| StoreError::file(to, error))?;
     let copied = connection
         .pragma_update(None, "query_only", false)
         .and_then(|()| connection.execute("VACUUM INTO ?1", [name]))
@@ -185,7 +200,12 @@ pub(super) fn backup(connection: &Connection, to: &Path) -> Result<(), StoreErro
     let kept = copied.and_then(|_| {
         let sync = || -> std::io::Result<()> {
             std::fs::File::open(&part)?.sync_all()?;
-            std::fs::rename(&part, to)
+            std::fs::rename(&part, to)?;
+            // So that the name outlasts a crash, too, where folders can be synced.
+            let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let _ =
+                std::fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+            Ok(())
         };
         sync().map_err(|error| StoreError::file(to, error))
     });

@@ -61,12 +61,18 @@ fn what_was_written_is_there_the_next_time() {
 
 #[cfg(unix)]
 #[test]
-fn a_new_folder_is_for_its_owner_alone() {
+fn what_is_made_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
+    let rights = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     let above = tempfile::tempdir().unwrap();
     let folder = above.path().join("data").join("deep");
-    drop(open(&folder));
-    assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    let store = open(&folder);
+    block_on(store.append(&run("r"), 0, entry("0"))).unwrap();
+    block_on(store.backup_to(&folder.join("copy.db"))).unwrap();
+    assert_eq!(rights(&folder), 0o700);
+    for file in ["martlet.db", "martlet.db-wal", "martlet.db-shm", "copy.db"] {
+        assert_eq!(rights(&folder.join(file)), 0o600, "{file}");
+    }
 }
 
 #[test]

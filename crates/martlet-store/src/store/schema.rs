@@ -103,6 +103,9 @@ fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
     // A commit that was reported is on the disk.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // To move the log into the file syncs both: done a fourth as often as by default, at up to 16 MB of log, it costs a
+    // fourth less at 64 writers, and a start after a crash some milliseconds.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 4_000, |_| Ok(()))?;
     // A log that once grew large is cut again.
     connection.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))
 }

@@ -90,6 +90,11 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
         let complete = rest.rfind('\n').map_or("", |end| &rest[..end]);
         complete.lines().for_each(&mut take);
 
+        // Whoever only looks sees it, too, before anybody has repaired anything.
+        let reader = Store::open_read_only(folder.path()).unwrap();
+        let seen = block_on(reader.read(&run("run-0"))).unwrap().records.len();
+        assert!(seen as u64 >= acknowledged[0], "{seen} of {}", acknowledged[0]);
+        drop(reader);
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
         let mut events = [0, 0];
         for (writer, acknowledged) in acknowledged.iter().enumerate() {

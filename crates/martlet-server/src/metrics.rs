@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use martlet_core::{Event, EventKind, ModelFailureKind, Timing, Usage};
 use martlet_store::{Answer, ApprovalRow, RunRow};
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -24,7 +24,10 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use self::label::{Label, Values};
+use self::label::{
+    AgentLabels, DecisionLabels, KindLabels, LabelValues, ModelLabels, OutcomeLabels, ReasonLabels,
+    RunLabels, TokenLabels, ToolLabels,
+};
 use crate::admission::{Load, RefusalKind};
 use crate::problem::Problem;
 
@@ -65,63 +68,6 @@ struct Figures {
     slow_clients: Counter,
     commits: Histogram,
     recovered: Family<OutcomeLabels, Counter>,
-}
-
-#[derive(Debug, Default)]
-struct LabelValues {
-    agents: Values,
-    models: Values,
-    tools: Values,
-    words: Values,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RunLabels {
-    agent: Label,
-    outcome: Label,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AgentLabels {
-    agent: Label,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelLabels {
-    model: Label,
-    outcome: Label,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    model: Label,
-    r#type: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ToolLabels {
-    tool: Label,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DecisionLabels {
-    decision: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: Label,
 }
 
 /// Why a run was not taken in.

@@ -1,10 +1,10 @@
-//! Values of labels: few, short, and harmless in the text format.
+//! Labels; their values are few, short, and harmless in the text format.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
 /// How many values one label has; what comes later counts as [`OTHER`].
 const MAX_VALUES: usize = 100;
@@ -48,4 +48,62 @@ impl Values {
         known.insert(value.clone());
         Label(value)
     }
+}
+
+/// The values that each label has.
+#[derive(Debug, Default)]
+pub(super) struct LabelValues {
+    pub(super) agents: Values,
+    pub(super) models: Values,
+    pub(super) tools: Values,
+    pub(super) words: Values,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RunLabels {
+    pub(super) agent: Label,
+    pub(super) outcome: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AgentLabels {
+    pub(super) agent: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReasonLabels {
+    pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct KindLabels {
+    pub(super) kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ModelLabels {
+    pub(super) model: Label,
+    pub(super) outcome: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TokenLabels {
+    pub(super) model: Label,
+    pub(super) r#type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ToolLabels {
+    pub(super) tool: Label,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DecisionLabels {
+    pub(super) decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabels {
+    pub(super) outcome: Label,
 }

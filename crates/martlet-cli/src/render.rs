@@ -2,6 +2,7 @@
 //!
 //! The lines are the same everywhere. A terminal gets colours on top, and the model's words as they come.
 
+mod calls;
 mod children;
 mod live;
 mod plan;
@@ -10,10 +11,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use martlet::core::{Delta, StepError};
-use martlet::{DecisionKind, Event, EventKind, RunId, RunStatus, Update, Usage};
-use serde_json::{Map, Value};
+use martlet::{Event, EventKind, RunId, RunStatus, Update, Usage};
 
 use crate::style::{Paint, Style, printable};
+pub(crate) use calls::call;
 use children::Children;
 use live::Live;
 
@@ -56,13 +57,6 @@ enum Printed {
     Nothing,
     AtLineStart,
     InLine,
-}
-
-/// A call as people write it: `temperature(city="Paris")`.
-pub(crate) fn call(name: &str, arguments: &Map<String, Value>, cut: impl Fn(&str) -> String) -> String {
-    let arguments: Vec<String> =
-        arguments.iter().map(|(name, value)| format!("{name}={}", cut(&value.to_string()))).collect();
-    format!("{name}({})", arguments.join(", "))
 }
 
 impl<W: Write> Renderer<W> {
@@ -157,18 +151,12 @@ impl<W: Write> Renderer<W> {
                 }
             }
             EventKind::ApprovalAsked { name, arguments, reason, .. } => {
-                let call = self.call(name, arguments);
-                let why =
-                    reason.as_deref().map(|reason| format!(": {}", self.cut(reason))).unwrap_or_default();
-                self.line(Paint::Tool, &format!("  ? {call} needs approval{why}"));
+                self.approval_asked(name, arguments, reason.as_deref());
             }
             EventKind::ApprovalDecided { name, decision, reason, arguments, .. } => {
-                self.decided(name, *decision, reason.as_deref(), arguments.as_ref());
+                self.approval_decided(name, *decision, reason.as_deref(), arguments.as_ref());
             }
-            EventKind::ToolCalled { name, arguments, .. } => {
-                let call = self.call(name, arguments);
-                self.line(Paint::Tool, &format!("  > {call}"));
-            }
+            EventKind::ToolCalled { name, arguments, .. } => self.called(name, arguments),
             EventKind::ToolReturned { name, output, error, timing, .. } => {
                 self.returned(name, output.as_deref(), error.as_deref(), timing.elapsed_us);
             }
@@ -278,42 +266,6 @@ impl<W: Write> Renderer<W> {
         }
     }
 
-    /// What a person decided on a call.
-    fn decided(
-        &mut self,
-        name: &str,
-        decision: DecisionKind,
-        reason: Option<&str>,
-        arguments: Option<&Map<String, Value>>,
-    ) {
-        match (decision, arguments) {
-            (DecisionKind::Edited, Some(arguments)) => {
-                let call = self.call(name, arguments);
-                self.line(Paint::Tool, &format!("  * {name} is approved as {call}"));
-            }
-            (DecisionKind::Denied, _) => {
-                let reason = self.cut_block(reason.unwrap_or_default());
-                self.marked(Paint::Error, &format!("  x {name} is denied: "), &reason);
-            }
-            _ => self.line(Paint::Tool, &format!("  * {name} is approved")),
-        }
-    }
-
-    fn returned(&mut self, name: &str, output: Option<&str>, error: Option<&str>, elapsed_us: u64) {
-        let time = seconds(elapsed_us);
-        match (output, error) {
-            (_, Some(error)) => {
-                let error = self.cut_block(error);
-                self.marked(Paint::Error, &format!("  ! {name}: "), &format!("{error} ({time})"));
-            }
-            (Some(output), None) => {
-                let output = self.cut_block(output);
-                self.marked(Paint::Dim, &format!("  < {name}: "), &format!("{output} ({time})"));
-            }
-            (None, None) => self.line(Paint::Dim, &format!("  < {name} ({time})")),
-        }
-    }
-
     fn step_ended(&mut self, error: Option<&StepError>, usage: Usage, elapsed_us: u64) {
         match error {
             Some(StepError::Code { .. } | StepError::Tools { .. }) if self.error_shown => {}
@@ -345,10 +297,6 @@ impl<W: Write> Renderer<W> {
         {
             self.marked(Paint::Dim, "  ", error);
         }
-    }
-
-    fn call(&self, name: &str, arguments: &Map<String, Value>) -> String {
-        call(name, arguments, |value| self.cut(value))
     }
 
     fn line(&mut self, paint: Paint, text: &str) {

@@ -3,18 +3,22 @@
 //! Events are durable: they carry a sequence number without gaps and can be shown again. What streams in
 //! between (token deltas, printed text) is not an event; drivers add it.
 
+mod decided;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::Strategy;
-use crate::effect::{Decision, Timing};
+use crate::effect::Timing;
 use crate::graph::{GraphStatus, NodeStatus, SkipCause};
-use crate::id::{EffectId, RunId};
+use crate::id::RunId;
 use crate::model::Usage;
 use crate::reasoning::{CompletionCheck, PlannedTask, TaskStatus};
 use crate::step::{RunStatus, StepError};
+
+pub use decided::DecisionKind;
 
 /// The version of the events' form. A reader refuses a higher one.
 pub const EVENT_SCHEMA: u32 = 1;
@@ -33,38 +37,6 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
-}
-
-/// What was decided on a tool call, without the details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DecisionKind {
-    /// It may be made.
-    Approved,
-    /// It may be made with other arguments.
-    Edited,
-    /// It may not be made.
-    Denied,
-}
-
-impl EventKind {
-    /// The event of a decision on the call `call` of the tool `name`, for which the effect `id` has waited.
-    pub(crate) fn decided(id: &EffectId, call: String, name: String, decision: &Decision) -> Self {
-        let (kind, reason, arguments) = match decision {
-            Decision::Approved => (DecisionKind::Approved, None, None),
-            Decision::Edited { arguments } => (DecisionKind::Edited, None, Some(arguments.clone())),
-            Decision::Denied { reason } => (DecisionKind::Denied, Some(reason.clone()), None),
-        };
-        Self::ApprovalDecided {
-            step: id.step,
-            call,
-            effect: id.index,
-            name,
-            decision: kind,
-            reason,
-            arguments,
-        }
-    }
 }
 
 /// The events of one run that nobody took yet, and the number of the next one.

@@ -126,7 +126,7 @@ async fn perform(
     let Some(outcome) = outcome else { return Err(Failure::Quiet(Exit::Failed)) };
     match outcome {
         CodeOutcome::Ended(end) => Ok(end),
-        CodeOutcome::Lost { reason } => Ok(failed("WorkerCrashed", reason)),
+        CodeOutcome::Lost { reason, .. } => Ok(failed("WorkerCrashed", reason)),
         CodeOutcome::Waiting { .. } => Ok(failed("RuntimeError", "there are no tools here".into())),
     }
 }

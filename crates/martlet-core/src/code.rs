@@ -80,12 +80,23 @@ pub enum CodeOutcome {
     },
     /// The program ended: it is done, it failed, it gave the final answer, or it was stopped.
     Ended(CodeEnd),
-    /// The sandbox does not hold the session (any more): a worker died, or the host was started anew. The
+    /// The sandbox does not hold the session (any more): a worker died, or the run was left. The
     /// program has to be run again from the last saved state.
     Lost {
         /// What happened, for the log.
         reason: String,
+        /// The run itself was left and is gone on with, after a crash or an answer: no fault of the program, so that it
+        /// may happen any number of times.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        left: bool,
     },
+}
+
+impl CodeOutcome {
+    /// The sandbox lost the session.
+    pub fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost { reason: reason.into(), left: false }
+    }
 }
 
 /// How a program ended.

@@ -81,7 +81,7 @@ impl Session for InProcessSession {
                 }
                 CodeRequest::Resume { results } => match self.waiting.take() {
                     Some(paused) => Work::Resume { paused, results },
-                    None => return Ok(CodeOutcome::Lost { reason: NOT_HELD.into() }),
+                    None => return Ok(CodeOutcome::lost(NOT_HELD)),
                 },
             };
             loop {

@@ -93,7 +93,7 @@ impl Tool for PythonTool {
             let outcome = session.perform(CodeRequest::start(code, None), None).await?;
             match outcome {
                 CodeOutcome::Ended(end) => report(end),
-                CodeOutcome::Lost { reason } => Err(ToolError::new(format!(
+                CodeOutcome::Lost { reason, .. } => Err(ToolError::new(format!(
                     "the Python interpreter was lost ({reason}); run the program again"
                 ))),
                 CodeOutcome::Waiting { calls, .. } => {

@@ -15,7 +15,7 @@ use crate::step::{RunFailure, RunStatus, StepError};
 use crate::text::cut_middle;
 use crate::tool::{Arguments, ToolCall};
 
-/// How often a program is run again after its session was lost, before the step fails.
+/// How often a program is run again after the sandbox lost its session, before the step fails.
 const MAX_RESTARTS: u32 = 3;
 
 /// A program under way.
@@ -89,7 +89,7 @@ impl Run {
             Err(failure) => self.fail(RunFailure::Host { message: failure.message }, RunStatus::Failed),
             Ok(CodeOutcome::Waiting { calls, awaiting }) => self.program_waits(calls, awaiting),
             Ok(CodeOutcome::Ended(end)) => self.program_ended(end),
-            Ok(CodeOutcome::Lost { reason }) => self.program_lost(reason),
+            Ok(CodeOutcome::Lost { reason, left }) => self.program_lost(reason, left),
         }
     }
 
@@ -168,13 +168,16 @@ impl Run {
         self.ask_for(Pending::Code { request: CodeRequest::Resume { results } });
     }
 
-    fn program_lost(&mut self, reason: String) {
+    fn program_lost(&mut self, reason: String, left: bool) {
         let Phase::Coding(coding) = &mut self.phase else { return };
-        if coding.restarts == MAX_RESTARTS {
-            return self
-                .sandbox_fault(format!("the sandbox lost the program's session again and again ({reason})"));
+        if !left {
+            if coding.restarts == MAX_RESTARTS {
+                return self.sandbox_fault(format!(
+                    "the sandbox lost the program's session again and again ({reason})"
+                ));
+            }
+            coding.restarts += 1;
         }
-        coding.restarts += 1;
         coding.awaiting = None;
         coding.delivered.clear();
         let code = coding.code.to_string();

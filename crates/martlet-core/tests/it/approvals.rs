@@ -215,7 +215,7 @@ fn of_gathered_calls_one_is_edited_and_the_others_stay() {
     assert_eq!(arguments["text"], "B");
 
     // The session is lost: the calls of the program that runs again are known as those that it asked for.
-    code(&mut run, resumed, CodeOutcome::Lost { reason: "gone".into() });
+    code(&mut run, resumed, CodeOutcome::lost("gone"));
     tool_ok(&mut run, tool, json!("sent B"));
     let (id, _) = only_effect(&mut run);
     code(&mut run, &id, CodeOutcome::Waiting { calls: made(), awaiting: vec![0, 1, 2] });

@@ -81,7 +81,7 @@ fn a_lost_session_is_rebuilt_and_no_tool_is_called_twice() {
     let (tool, _) = only_effect(&mut run);
     tool_ok(&mut run, &tool, json!(1));
     let (id, _) = only_effect(&mut run);
-    code(&mut run, &id, CodeOutcome::Lost { reason: "worker died".into() });
+    code(&mut run, &id, CodeOutcome::lost("worker died"));
     let (id, effect) = only_effect(&mut run);
     assert_eq!(request(effect), CodeRequest::start("x", None));
     code(&mut run, &id, CodeOutcome::Waiting { calls: vec![call(0, "a")], awaiting: vec![0] });

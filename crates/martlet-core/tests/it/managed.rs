@@ -225,7 +225,7 @@ fn a_lost_session_starts_no_child_again() {
     let effects = wait_for(&mut run, vec![call()]);
     settle(&mut run, &effects[0].0, ended(&effects[0].0, Ok(json!(1)), 9));
     let (id, _) = only_effect(&mut run);
-    code(&mut run, &id, CodeOutcome::Lost { reason: "worker died".into() });
+    code(&mut run, &id, CodeOutcome::lost("worker died"));
     let (id, _) = only_effect(&mut run);
     code(&mut run, &id, CodeOutcome::Waiting { calls: vec![call()], awaiting: vec![0] });
     let (id, effect) = only_effect(&mut run);

@@ -70,7 +70,7 @@ impl Sandbox {
                 }
                 CodeOutcome::Waiting { calls, awaiting: self.pending.clone() }
             }
-            5 => CodeOutcome::Lost { reason: "gone".into() },
+            5 => CodeOutcome::lost("gone"),
             6 => CodeOutcome::Waiting { calls: vec![call(9, "x")], awaiting: vec![] },
             7 | 8 => {
                 let error =
@@ -342,7 +342,7 @@ proptest! {
             Outcome::Check { problem: None },
             Outcome::Approve { decision: Decision::Approved },
             Outcome::Tool { result: Ok(ToolOutput::from(json!(1))) },
-            Outcome::Code { result: Ok(CodeOutcome::Lost { reason: String::new() }) },
+            Outcome::Code { result: Ok(CodeOutcome::lost(String::new())) },
             Outcome::TimedOut { limit_ms: 1 },
             Outcome::Child { end: ChildEnd { run: id.child_run(), result: Ok(json!(1)), usage: Usage::default() } },
         ][kind].clone();

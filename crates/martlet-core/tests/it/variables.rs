@@ -66,7 +66,7 @@ fn a_session_is_given_them_until_it_is_saved_with_them() {
     says(&mut run, "```python\nprint(n)\n```");
     let (id, variables) = given(&mut run);
     assert_eq!(variables["n"], 1);
-    code(&mut run, &id, CodeOutcome::Lost { reason: "worker died".into() });
+    code(&mut run, &id, CodeOutcome::lost("worker died"));
     let (id, variables) = given(&mut run);
     assert_eq!(variables["n"], 1, "the session that is built again lacks them");
     let error = CodeError { kind: "E".into(), message: "m".into(), line: None, source_line: None };

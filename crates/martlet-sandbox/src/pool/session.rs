@@ -94,7 +94,7 @@ impl PoolSession {
         output: Output<'_>,
     ) -> Result<CodeOutcome, SandboxError> {
         let Some(mut program) = self.program.take() else {
-            return Ok(CodeOutcome::Lost { reason: NOT_HELD.into() });
+            return Ok(CodeOutcome::lost(NOT_HELD));
         };
         let what = self.run(&mut program, Work::Resume { results, saved: None }, output).await?;
         self.settle(program, what, output).await
@@ -111,7 +111,7 @@ impl PoolSession {
             let wait = match what {
                 What::Ended(end) => return Ok(CodeOutcome::Ended(*end)),
                 What::Died(death) => return Ok(CodeOutcome::Ended(self.died(program, death))),
-                What::Lost(reason) => return Ok(CodeOutcome::Lost { reason }),
+                What::Lost(reason) => return Ok(CodeOutcome::lost(reason)),
                 What::Waiting(wait) => wait,
             };
             let Some(time) = wait.sleep_ms else {

@@ -117,7 +117,13 @@ async fn code(parts: &Parts, scope: &Scope, step: u32, request: CodeRequest) -> 
         let message = "this agent has no sandbox for Python".to_owned();
         return Ok(Outcome::Code { result: Err(HostFailure { message }) });
     };
-    let mut session = scope.take_session().unwrap_or_else(|| python.sandbox.open(python.options.clone()));
+    let held = scope.take_session();
+    if held.is_none() && matches!(request, CodeRequest::Resume { .. }) {
+        // The session of a waiting program ends with the driving of its run.
+        let reason = "the run was left while the program waited".to_owned();
+        return Ok(Outcome::Code { result: Ok(CodeOutcome::Lost { reason, left: true }) });
+    }
+    let mut session = held.unwrap_or_else(|| python.sandbox.open(python.options.clone()));
     let result: Result<CodeOutcome, _> = match scope.feed() {
         None => session.perform(request, None).await,
         Some(feed) => {

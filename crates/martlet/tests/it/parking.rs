@@ -252,14 +252,14 @@ async fn in_doubt(say: Doubt) -> (Office, RunResult, usize) {
         tell.notify_one();
         std::future::pending::<Result<Value, ToolError>>()
     });
-    let model = || ScriptedModel::new([LAUNCH, "```python\nfinal_answer('after all')\n```"]);
-    let first = Agent::code(model()).tool(hangs).build().unwrap();
+    let first = Agent::code(ScriptedModel::new([LAUNCH])).tool(hangs).build().unwrap();
     tokio::select! {
         _ = office.begun(first.run("Launch.").id(id("r"))) => panic!("the tool hangs"),
         () = started.notified() => {}
     }
     let (launch, calls) = counting("launch");
-    let second = Agent::code(model()).tool(launch).build().unwrap();
+    let model = ScriptedModel::new(["```python\nfinal_answer('after all')\n```"]);
+    let second = Agent::code(model).tool(launch).build().unwrap();
     office.desk.doubts.lock().unwrap().insert("r/1/2#0".into(), say);
     let result = office.begun(second.resume(id("r"))).await.unwrap();
     let calls = calls.load(Ordering::SeqCst);
@@ -277,7 +277,7 @@ async fn a_person_can_say_what_came_of_a_call_in_doubt() {
     let (_, result, calls) = in_doubt(Doubt::Unknown).await;
     let told = result.steps[0].observation.as_deref().unwrap_or_default();
     assert!(told.contains("not known whether it took effect"), "{told}");
-    assert_eq!(calls, 0);
+    assert_eq!((result.output, calls), (json!("after all"), 0));
 }
 
 #[tokio::test]
@@ -334,4 +334,23 @@ async fn a_fork_begins_like_the_other_run_and_goes_on_by_itself() {
     assert!(late.contains("ended before step 9"), "{late}");
     let taken = agent.fork(office.journal.clone(), &id("r"), 2, id("s")).await.unwrap_err().to_string();
     assert!(taken.contains("has a record 0 already"), "{taken}");
+}
+
+#[tokio::test]
+async fn a_program_may_wait_for_people_any_number_of_times() {
+    let office = Office::new();
+    let model = Arc::new(ScriptedModel::new(["```python\nfinal_answer([launch() for _ in range(6)])\n```"]));
+    let (launch, calls) = counting("launch");
+    let agent = Agent::code(model.clone()).tool(launch.needs_approval()).build().unwrap();
+    parked(office.begun(agent.run("Launch.").id(id("r"))).await);
+    let result = loop {
+        let asked = office.desk.asked();
+        office.desk.answer(asked.last().unwrap(), Decision::Approved);
+        match office.begun(agent.resume(id("r"))).await {
+            Err(RunError::Parked) => {}
+            ended => break ended.unwrap(),
+        }
+    };
+    assert_eq!(result.output, json!([1, 2, 3, 4, 5, 6]));
+    assert_eq!((model.calls(), calls.load(Ordering::SeqCst)), (1, 6));
 }

@@ -16,12 +16,14 @@ use martlet_store::{
     Answer, ApprovalKind, ApprovalRow, ApprovalState, Created, Decided, Fork, NewRun, RunKind, RunRow,
     RunState, Store, StoreError, StoreErrorKind, StoreOptions, ValueId,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{Admission, InvalidLimits, Limits, Offer, Place, RefusalKind, Standing};
+use crate::admission::{
+    Admission, Allowance, InvalidLimits, Limits, Load, Offer, Place, RefusalKind, Standing,
+};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::desk::Desk;
@@ -84,7 +86,7 @@ struct Inner {
     /// Runs that could not go on because the storage failed.
     stalled: Mutex<Vec<RunId>>,
     storage_failed: AtomicBool,
-    draining: AtomicBool,
+    draining: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -168,7 +170,7 @@ impl Foundation {
             intake: Mutex::default(),
             stalled: Mutex::default(),
             storage_failed: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }));
@@ -403,7 +405,27 @@ impl Service {
 
     /// Whether the server takes in no more.
     pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::Relaxed)
+        self.0.draining.is_cancelled()
+    }
+
+    /// Ready when the server takes in no more.
+    pub(crate) async fn drained(&self) {
+        self.0.draining.cancelled().await;
+    }
+
+    /// Does something beside; the server does not end before it is done.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(work);
+    }
+
+    /// How much more a user may ask for now.
+    pub fn allowance(&self, owner: &Principal) -> Allowance {
+        lock(&self.0.admission).allowance(owner)
+    }
+
+    /// How many runs there are now.
+    pub fn load(&self) -> Load {
+        lock(&self.0.admission).load()
     }
 
     /// Whether what is stored can be read and written.
@@ -414,7 +436,7 @@ impl Service {
     /// Ends the server: nothing is taken in any more, runs go on for the grace time, and what is not done then is done
     /// after the next start.
     pub async fn shut_down(&self) {
-        self.0.draining.store(true, Ordering::Relaxed);
+        self.0.draining.cancel();
         lock(&self.0.admission).drain();
         let none_left = async {
             while !lock(&self.0.live).is_empty() {
@@ -454,6 +476,13 @@ impl Service {
                 let next = lock(&self.0.admission).next(clock::now_ms());
                 let Some(run) = next else { break };
                 self.start(run);
+            }
+            let moved = lock(&self.0.admission).changed();
+            for (run, place) in moved {
+                self.0.hub.show(&run, || Frame::Passing {
+                    name: "queue",
+                    data: Bytes::from(place_of(place).to_string()),
+                });
             }
             tokio::select! {
                 () = self.0.stop.cancelled() => return,
@@ -550,6 +579,11 @@ impl Service {
             _ => Problem::internal(error),
         }
     }
+}
+
+/// Where a run stands in line, as it is shown.
+pub(crate) fn place_of(place: Place) -> Value {
+    json!({"position": place.position, "of": place.of, "eta_s": place.eta_ms.div_ceil(1000)})
 }
 
 pub(crate) fn bad_request(param: &str, detail: impl Into<String>) -> Problem {

@@ -1,0 +1,96 @@
+//! The description of the HTTP API.
+
+use axum::Router;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{events, runs};
+use crate::problem::ProblemDetails;
+use crate::router::Api;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Martlet", description = "Runs of agents and workflows that survive crashes."),
+    components(schemas(ProblemDetails)),
+    tags(
+        (name = "runs", description = "Runs of agents and workflows, and what happens in them."),
+    ),
+)]
+struct Base;
+
+/// All routes that ask who comes, with their description.
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Base::openapi())
+        .routes(routes!(runs::create_run, runs::list_runs))
+        .routes(routes!(runs::get_run, runs::delete_run))
+        .routes(routes!(runs::cancel_run))
+        .routes(routes!(runs::fork_run))
+        .routes(routes!(events::list_events))
+}
+
+/// The description of the HTTP API, as it is served at `/openapi.json`.
+pub fn openapi() -> OpenApi {
+    completed(routes().into_openapi())
+}
+
+/// The route at which the description is served.
+pub(crate) fn route(document: &OpenApi) -> Router<Api> {
+    let text = completed(document.clone()).to_json().unwrap_or_default();
+    let text: std::sync::Arc<str> = text.into();
+    Router::new()
+        .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], text.to_string())))
+}
+
+/// Adds what all operations have in common: how to say who asks, and how problems are told.
+fn completed(mut document: OpenApi) -> OpenApi {
+    let components = document.components.get_or_insert_default();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("mrt_…").build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.add_security_scheme(
+        "api_key",
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))),
+    );
+    document.security = Some(vec![
+        SecurityRequirement::new("bearer", Vec::<String>::new()),
+        SecurityRequirement::new("api_key", Vec::<String>::new()),
+    ]);
+    let schema = Ref::from_schema_name("ProblemDetails");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete, &mut item.put]
+            .into_iter()
+            .flatten();
+        for operation in operations {
+            let known = [
+                ("400", "Something in the request is wrong."),
+                ("401", "A valid API key is needed."),
+                ("403", "The key has not the scope."),
+                ("default", "What went wrong."),
+            ];
+            for (status, description) in known {
+                operation
+                    .responses
+                    .responses
+                    .entry(status.into())
+                    .or_insert_with(|| ResponseBuilder::new().description(description).build().into());
+            }
+            for (status, response) in &mut operation.responses.responses {
+                let is_problem = !status.starts_with(['1', '2', '3']);
+                if let utoipa::openapi::RefOr::T(response) = response
+                    && is_problem
+                {
+                    response.content.insert("application/problem+json".into(), content.clone().into());
+                }
+            }
+        }
+    }
+    document
+}

@@ -1,0 +1,110 @@
+//! The whole HTTP API as a router of axum.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use martlet_core::{Principal, RunId};
+use martlet_store::{KeyId, RunRow, Store, StoreError, StoreErrorKind};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::options::HttpOptions;
+use crate::problem::{Problem, ProblemKind};
+use crate::service::Service;
+use crate::{api, auth, cross_site, openapi};
+
+/// The HTTP API. It can be served by [`serve`](crate::serve), or be mounted below a path of another application with
+/// [`Router::nest`].
+pub fn router(service: Service, options: HttpOptions) -> Router {
+    let state = Api::new(service, options);
+    let (routes, document) = openapi::routes().split_for_parts();
+    let protected = routes
+        .route_layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .merge(api::health::routes())
+        .merge(openapi::route(&document));
+    protected
+        .fallback(async || Problem::not_found("address"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(ProblemKind::MethodNotAllowed, "this address knows no such method")
+        })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), cross_site::guard))
+        .layer(map_response(harmless))
+        .with_state(state)
+}
+
+/// What all handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+struct Inner {
+    service: Service,
+    options: HttpOptions,
+    /// When the use of a key was noted last.
+    noted: Mutex<HashMap<KeyId, u64>>,
+}
+
+impl Api {
+    fn new(service: Service, options: HttpOptions) -> Self {
+        Self(Arc::new(Inner { service, options, noted: Mutex::default() }))
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.0.service.store()
+    }
+
+    pub(crate) fn options(&self) -> &HttpOptions {
+        &self.0.options
+    }
+
+    /// What the caller is told of a failure of the storage.
+    pub(crate) fn failed(&self, error: StoreError) -> Problem {
+        match error.kind() {
+            StoreErrorKind::Full | StoreErrorKind::Unavailable => self.0.service.storage(&error),
+            _ => error.into(),
+        }
+    }
+
+    /// A run of this owner.
+    pub(crate) async fn run(&self, owner: &Principal, run: &RunId) -> Result<RunRow, Problem> {
+        let row = self.store().of(owner).run(run).await.map_err(|error| self.failed(error))?;
+        row.ok_or_else(|| Problem::not_found("run"))
+    }
+
+    /// Whether the use of a key is to be noted now: of many requests at once, one notes it.
+    pub(crate) fn note_use(&self, key: &KeyId, now_ms: u64, interval_ms: u64) -> bool {
+        let mut noted = self.0.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_ms = noted.entry(key.clone()).or_default();
+        let is_due = now_ms.saturating_sub(*last_ms) >= interval_ms;
+        if is_due {
+            *last_ms = now_ms;
+        }
+        is_due
+    }
+}
+
+/// Nothing that is answered is to be taken for a page, to be kept, or to be guessed at.
+async fn harmless(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; sandbox"));
+    response
+}
+
+/// What a panic said goes to the log, and to nobody else.
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    let error = std::io::Error::other(format!("a request panicked: {text}"));
+    Problem::internal(&error).into_response()
+}

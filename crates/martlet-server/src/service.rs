@@ -1,6 +1,7 @@
 //! The runs of a server: taken in, queued, driven, given up while they wait for people, brought back after a crash.
 
 mod drive;
+mod recorder;
 mod request;
 
 use std::collections::HashMap;
@@ -13,8 +14,8 @@ use bytes::Bytes;
 use martlet::tools::AskUser;
 use martlet_core::{Principal, RunId};
 use martlet_store::{
-    Answer, ApprovalKind, ApprovalRow, ApprovalState, Created, Decided, Fork, NewRun, RunKind, RunRow,
-    RunState, Store, StoreError, StoreErrorKind, StoreOptions, ValueId,
+    Answer, ApprovalKind, ApprovalRow, ApprovalState, Created, Decided, Fork, Journal, NewRun, RunKind,
+    RunRow, RunState, Store, StoreError, StoreErrorKind, StoreOptions, ValueId,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot, watch};
@@ -32,6 +33,7 @@ use crate::ids::random_bits;
 use crate::metrics::Metrics;
 use crate::problem::{Problem, ProblemKind};
 
+use recorder::Recorder;
 use request::Checked;
 pub(crate) use request::RunSpec;
 pub use request::{NewTask, RunInput};
@@ -71,6 +73,8 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    /// The store as the journal of runs.
+    journal: Arc<dyn Journal>,
     catalog: Catalog,
     options: ServiceOptions,
     hub: Hub,
@@ -159,6 +163,7 @@ impl Foundation {
         let Self { store, hub, desk, metrics, options, admission } = self;
         let service = Service(Arc::new(Inner {
             admission: Mutex::new(admission),
+            journal: Arc::new(Recorder::new(store.clone(), metrics.clone())),
             store,
             catalog,
             options,
@@ -196,6 +201,17 @@ impl Service {
     /// The figures.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// All figures, as they are now, in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// If the store failed.
+    pub async fn figures(&self) -> Result<axum::response::Response, Problem> {
+        self.0.metrics.load(lock(&self.0.admission).load());
+        let pending = self.0.store.count_pending().await.map_err(|error| self.storage(&error))?;
+        self.0.metrics.approvals_pending(pending);
+        Ok(self.0.metrics.response())
     }
 
     /// The options.

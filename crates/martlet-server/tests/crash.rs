@@ -122,7 +122,7 @@ fn effect(name: &'static str, folder: &Path) -> impl Tool + use<> {
     tool_fn(ToolSpec::new(name, "Does something."), move |_: Nothing, cx: ToolContext| {
         let path = path.clone();
         async move {
-            pause(&cx.idempotency_key().to_owned(), 3).await;
+            pause(cx.idempotency_key(), 3).await;
             let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
             let line = format!("{} {name}\n", cx.idempotency_key());
             file.write_all(line.as_bytes()).map_err(failed)?;
@@ -202,7 +202,7 @@ fn child(folder: &Path) {
         options.limits.max_running_per_user = 64;
         options.limits.max_queued_per_user = 100_000;
         options.limits.max_queued = 100_000;
-        let foundation = Foundation::open(&folder.join("data"), options).unwrap();
+        let foundation = Foundation::open(folder.join("data"), options).unwrap();
         let service = foundation.serve(catalog(folder)).await.unwrap();
         let (orders, mut given) = tokio::sync::mpsc::channel::<Order>(64);
         std::thread::spawn(move || {

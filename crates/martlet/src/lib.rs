@@ -68,7 +68,7 @@ pub use martlet_core::{
 pub use martlet_macros::tool;
 pub use martlet_model::{Model, OpenAiCompatible, SharedModel};
 pub use martlet_tools::{Tool, ToolContext, ToolError, Toolbox};
-pub use observe::{Observer, Update};
+pub use observe::{ModelCall, Observer, Update};
 pub use record::JournalRecord;
 pub use request::RunRequest;
 pub use session::Session;

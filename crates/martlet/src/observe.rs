@@ -4,10 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures::Stream;
-use martlet_core::{Delta, Event, RunId};
-use martlet_model::DeltaSink;
+use martlet_core::{Delta, Event, ModelReply, RunId};
+use martlet_model::{DeltaSink, ModelError};
 use serde::Serialize;
 
 /// How many pieces that stream are kept for an observer that falls behind; the oldest go first.
@@ -149,6 +150,23 @@ impl State {
         }
     }
 }
+
+/// A call of a model that ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ModelCall<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// What came of it.
+    pub result: Result<&'a ModelReply, &'a ModelError>,
+    /// How long it took until the first piece of the reply was there, if it was streamed.
+    pub first_piece: Option<Duration>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Is called with each call of a model that ended.
+pub(crate) type ModelTap = Arc<dyn Fn(&ModelCall<'_>) + Send + Sync>;
 
 /// Is called with all that streams, where it arises.
 pub(crate) type Tap = Arc<dyn Fn(&Update) + Send + Sync>;

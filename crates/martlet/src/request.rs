@@ -17,7 +17,7 @@ use crate::driver::{Asked, Scope, What, drive, now_ms};
 use crate::error::RunError;
 use crate::handle::RunHandle;
 use crate::ids::random_id;
-use crate::observe::{Bus, Update};
+use crate::observe::{Bus, ModelCall, Update};
 
 /// A run that is asked for. Await it for its result, [`start`](Self::start) it to watch it, or call
 /// [`blocking`](Self::blocking) where there is no async.
@@ -122,6 +122,12 @@ impl RunRequest {
     /// the events that follow from it are recorded. It must not block.
     pub fn on_stream(mut self, tap: impl Fn(&Update) + Send + Sync + 'static) -> Self {
         self.asked.tap = Some(Arc::new(tap));
+        self
+    }
+
+    /// Calls `tap` with each call of a model that ended, in the run and in the runs in it. It must not block.
+    pub fn on_model_call(mut self, tap: impl Fn(&ModelCall<'_>) + Send + Sync + 'static) -> Self {
+        self.asked.model_tap = Some(Arc::new(tap));
         self
     }
 

@@ -17,6 +17,7 @@ use super::{Live, Service, lock};
 use crate::catalog::OfferedAgent;
 use crate::clock;
 use crate::hub::Frame;
+use crate::metrics::ModelCall;
 
 /// How driving a run went.
 enum Drove {
@@ -58,10 +59,12 @@ impl Service {
     }
 
     async fn drive(&self, run: &RunId, stopped: watch::Receiver<bool>) {
+        let began_ms = clock::now_ms();
         let drove = match self.0.store.run(run).await {
-            Ok(Some(row)) if row.state != RunState::Ended => {
+            Ok(Some(mut row)) if row.state != RunState::Ended => {
                 self.0.desk.opened(run, &row.owner);
                 let drove = self.drive_row(&row, stopped).await;
+                row.started_ms.get_or_insert(began_ms);
                 self.0.desk.closed(run);
                 match drove {
                     Drove::Ended(end) => self.end(&row, end).await,
@@ -161,9 +164,10 @@ impl Service {
                 };
                 let run = request
                     .user(row.owner.user.clone())
-                    .journal(Arc::new(self.0.store.clone()))
+                    .journal(self.0.journal.clone())
                     .approver(Arc::new(self.0.desk.clone()))
                     .on_stream(self.stream(&row.id))
+                    .on_model_call(self.count_model_calls())
                     .park()
                     .until(stop);
                 match self.unless_left(run, spec.blocking).await {
@@ -182,9 +186,10 @@ impl Service {
                 };
                 let run = request
                     .user(row.owner.user.clone())
-                    .journal(Arc::new(self.0.store.clone()))
+                    .journal(self.0.journal.clone())
                     .approver(Arc::new(self.0.desk.clone()))
                     .on_stream(self.stream(&row.id))
+                    .on_model_call(self.count_model_calls())
                     .park()
                     .until(stop);
                 match self.unless_left(run, spec.blocking).await {
@@ -289,6 +294,19 @@ impl Service {
             hub.show(&run, || {
                 let data = serde_json::to_vec(update).unwrap_or_default();
                 Frame::Passing { name: "stream", data: Bytes::from(data) }
+            });
+        }
+    }
+
+    /// Notes how calls of models went.
+    fn count_model_calls(&self) -> impl Fn(&martlet::ModelCall<'_>) + Send + Sync + 'static {
+        let metrics = self.0.metrics.clone();
+        move |call| {
+            metrics.model_call(ModelCall {
+                model: call.model,
+                failure: call.result.err().map(|error| error.to_failure().kind),
+                first_token: call.first_piece,
+                usage: call.result.map(|reply| reply.usage).unwrap_or_default(),
             });
         }
     }

@@ -114,6 +114,18 @@ impl Store {
         .await
     }
 
+    /// The number of questions that nobody has answered.
+    ///
+    /// # Errors
+    /// If the storage failed.
+    pub async fn count_pending(&self) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let count = "SELECT count(*) FROM approvals WHERE state = 'pending'";
+            Ok(connection.prepare_cached(count)?.query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// A question.
     ///
     /// # Errors

@@ -1,23 +1,25 @@
 //! Performing the effects of an agent's runs.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use martlet_core::code::{CodeOutcome, CodeRequest};
 use martlet_core::{
-    AgentSpec, Effect, EffectId, HostFailure, ModelRequest, Outcome, Run, RunId, Task, ToolFailure,
-    ToolFailureKind,
+    AgentSpec, Effect, EffectId, HostFailure, ModelReply, ModelRequest, Outcome, Run, RunId, Task,
+    ToolFailure, ToolFailureKind,
 };
+use martlet_model::{DeltaSink, Model as _, ModelError};
 use martlet_tools::Work;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::host::{Host, Terms, unknown};
 use super::scope::Scope;
 use super::{child, effect};
 use crate::agent::Parts;
-use crate::observe::{Feed, Update};
+use crate::observe::{Feed, ModelCall, ModelTap, Update};
 use crate::record::JournalRecord;
 
 impl Host for Parts {
@@ -105,11 +107,40 @@ async fn model(
         return Ok(Outcome::Model { result: Err(failure) });
     }
     let deltas = scope.feed().map(|feed| feed.deltas(step));
-    let reply = parts.model.generate(request, deltas.as_ref()).await;
+    let reply = match scope.model_tap() {
+        None => parts.model.generate(request, deltas.as_ref()).await,
+        Some(tap) => tapped(parts, tap, request, deltas).await,
+    };
     if let Ok(reply) = &reply {
         scope.count(reply.usage);
     }
     Ok(Outcome::Model { result: reply.map_err(|error| error.to_failure()) })
+}
+
+/// Asks the model, and tells `tap` how that went.
+async fn tapped(
+    parts: &Parts,
+    tap: &ModelTap,
+    request: ModelRequest,
+    deltas: Option<DeltaSink>,
+) -> Result<ModelReply, ModelError> {
+    let start = Instant::now();
+    let first = Arc::new(OnceLock::new());
+    let deltas = deltas.map(|sink| {
+        let first = first.clone();
+        DeltaSink::new(move |delta| {
+            first.get_or_init(|| start.elapsed());
+            sink.send(delta);
+        })
+    });
+    let reply = parts.model.generate(request, deltas.as_ref()).await;
+    tap(&ModelCall {
+        model: parts.model.name(),
+        result: reply.as_ref(),
+        first_piece: first.get().copied(),
+        elapsed: start.elapsed(),
+    });
+    reply
 }
 
 async fn code(parts: &Parts, scope: &Scope, step: u32, request: CodeRequest) -> Result<Outcome, HostFailure> {

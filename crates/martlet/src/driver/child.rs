@@ -39,9 +39,8 @@ pub(super) fn perform<'a>(
         };
         // Tools and functions contain their panics; what is left is a model or an approver, which should not take
         // along what runs beside it.
-        let driven = AssertUnwindSafe(child_run(child, scope, work, id, &run, &name, input, limit))
-            .catch_unwind()
-            .await;
+        let place = Place { scope, work, id, run: &run, name: &name, limit };
+        let driven = AssertUnwindSafe(child_run(child, &place, input)).catch_unwind().await;
         let (result, usage) = driven.unwrap_or_else(|_panic| {
             let message = format!("the run of `{name}` stopped at a panic, which standard error tells of");
             (Err(NodeFailure::new(NodeFailureKind::Failed, message)), Usage::default())
@@ -52,17 +51,21 @@ pub(super) fn perform<'a>(
 
 type End = (Result<Value, NodeFailure>, Usage);
 
-async fn child_run(
-    child: &Child,
-    scope: &Scope,
-    work: &Work,
-    id: &EffectId,
-    run: &RunId,
-    name: &str,
-    input: Value,
+/// Where a child run belongs.
+struct Place<'a> {
+    /// Of the run above.
+    scope: &'a Scope,
+    /// What performing the effect counts as.
+    work: &'a Work,
+    /// The effect that the child run performs.
+    id: &'a EffectId,
+    run: &'a RunId,
+    name: &'a str,
     limit: Option<Duration>,
-) -> End {
-    let started_ms = scope.clock().now_ms();
+}
+
+async fn child_run(child: &Child, place: &Place<'_>, input: Value) -> End {
+    let started_ms = place.scope.clock().now_ms();
     match child {
         Child::Agent(agent) => {
             let task = match agent.spec().task(&input) {
@@ -72,9 +75,9 @@ async fn child_run(
                     return (Err(failure), Usage::default());
                 }
             };
-            match driven(&**agent.parts(), scope, work, id, run, name, task, limit).await {
+            match driven(&**agent.parts(), place, task).await {
                 Ok(machine) => {
-                    machine.into_result().map_or_else(no_result, |result| end_of_agent(result, limit))
+                    machine.into_result().map_or_else(no_result, |result| end_of_agent(result, place.limit))
                 }
                 Err(failure) => (Err(failure), Usage::default()),
             }
@@ -82,9 +85,9 @@ async fn child_run(
         Child::Graph(graph) => {
             let input = graph.parts().first_state(as_state(input));
             let task = GraphTask { input, started_ms, ..GraphTask::default() };
-            match driven(&**graph.parts(), scope, work, id, run, name, task, limit).await {
+            match driven(&**graph.parts(), place, task).await {
                 Ok(machine) => {
-                    machine.into_result().map_or_else(no_result, |result| end_of_graph(result, limit))
+                    machine.into_result().map_or_else(no_result, |result| end_of_graph(result, place.limit))
                 }
                 Err(failure) => (Err(failure), Usage::default()),
             }
@@ -92,16 +95,8 @@ async fn child_run(
     }
 }
 
-async fn driven<H: Host>(
-    host: &H,
-    scope: &Scope,
-    work: &Work,
-    id: &EffectId,
-    run: &RunId,
-    name: &str,
-    task: H::Task,
-    limit: Option<Duration>,
-) -> Result<H::Machine, NodeFailure> {
+async fn driven<H: Host>(host: &H, place: &Place<'_>, task: H::Task) -> Result<H::Machine, NodeFailure> {
+    let Place { scope, work, id, run, name, limit } = *place;
     let Some(below) = scope.below(host, id, run, name) else {
         let message = format!("`{name}` would be nested deeper than runs may be: raise `max_depth`");
         return Err(NodeFailure::new(NodeFailureKind::Limit, message));

@@ -11,7 +11,7 @@ use super::Host;
 use super::budget::Budget;
 use super::clock::Clock;
 use crate::approve::{Approver, DenyAll};
-use crate::observe::{Bus, Feed, Tap};
+use crate::observe::{Bus, Feed, ModelTap, Tap};
 
 /// What the one who asks for a run says besides the task.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Asked {
     pub(crate) approver: Option<Arc<dyn Approver>>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) tap: Option<Tap>,
+    pub(crate) model_tap: Option<ModelTap>,
     /// Whether the run is given up while it only waits for people.
     pub(crate) park: bool,
 }
@@ -30,6 +31,7 @@ pub(crate) struct Scope {
     root: RunId,
     clock: Clock,
     feed: Option<Feed>,
+    model_tap: Option<ModelTap>,
     user: Option<Arc<str>>,
     approver: Option<Arc<dyn Approver>>,
     journal: Option<Arc<dyn Journal>>,
@@ -59,6 +61,7 @@ impl Scope {
             root,
             clock: Clock::start(),
             feed: Feed::new(bus, asked.tap),
+            model_tap: asked.model_tap,
             user: asked.user,
             approver: asked.approver.or_else(|| terms.approver.cloned()),
             // A run that is in no journal could not be found again.
@@ -80,6 +83,7 @@ impl Scope {
             root: self.root.clone(),
             clock: self.clock,
             feed: self.feed.as_ref().map(|feed| feed.below(child, name, id.step)),
+            model_tap: self.model_tap.clone(),
             user: self.user.clone(),
             approver: terms.approver.or(self.approver.as_ref()).cloned(),
             // A run that is in no journal could not be found again by those in it.
@@ -119,6 +123,10 @@ impl Scope {
 
     pub(super) fn feed(&self) -> Option<&Feed> {
         self.feed.as_ref()
+    }
+
+    pub(super) fn model_tap(&self) -> Option<&ModelTap> {
+        self.model_tap.as_ref()
     }
 
     pub(super) fn user(&self) -> Option<&Arc<str>> {

@@ -19,7 +19,7 @@ use crate::blocking::block_on;
 use crate::driver::{Asked, Scope, What, drive, now_ms};
 use crate::handle::RunHandle;
 use crate::ids::random_id;
-use crate::observe::{Bus, Update};
+use crate::observe::{Bus, ModelCall, Update};
 
 /// The run of a graph under way: see [`RunHandle`].
 pub type GraphHandle = RunHandle<GraphResult, GraphRunError>;
@@ -108,6 +108,12 @@ impl GraphRequest {
     /// the events that follow from it are recorded. It must not block.
     pub fn on_stream(mut self, tap: impl Fn(&Update) + Send + Sync + 'static) -> Self {
         self.asked.tap = Some(Arc::new(tap));
+        self
+    }
+
+    /// Calls `tap` with each call of a model that ended, in the run and in the runs in it. It must not block.
+    pub fn on_model_call(mut self, tap: impl Fn(&ModelCall<'_>) + Send + Sync + 'static) -> Self {
+        self.asked.model_tap = Some(Arc::new(tap));
         self
     }
 

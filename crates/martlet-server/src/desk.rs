@@ -97,7 +97,7 @@ impl Desk {
     }
 }
 
-const EXPIRED: &str = "nobody answered in time";
+const EXPIRED: &str = "nobody decided in time";
 
 struct Asked<'a> {
     id: ApprovalId,

@@ -470,6 +470,16 @@ impl Service {
     async fn recover(&self) -> Result<(), StoreError> {
         let now_ms = clock::now_ms();
         for row in self.0.store.unfinished().await? {
+            if self.offered(row.kind, &row.name).is_none() && !row.cancel {
+                tracing::warn!(
+                    run = %row.id,
+                    kind = row.kind.as_str(),
+                    name = row.name,
+                    "a run is left as it is, because what it is a run of is no longer on offer: offer it again and restart, \
+                     or cancel the run"
+                );
+                continue;
+            }
             let offer = Offer {
                 run: row.id.clone(),
                 user: row.owner.clone(),
@@ -563,12 +573,14 @@ impl Service {
 
     /// A question of the run was answered: if it was given up, it goes on when there is a slot.
     fn answered(&self, root: &RunId) {
-        if let Some(live) = lock(&self.0.live).get_mut(root) {
-            live.answered = true;
-            return;
+        let mut live = lock(&self.0.live);
+        match live.get_mut(root) {
+            Some(live) => live.answered = true,
+            None => {
+                lock(&self.0.admission).woken(root, clock::now_ms());
+                self.0.schedule.notify_one();
+            }
         }
-        lock(&self.0.admission).woken(root, clock::now_ms());
-        self.0.schedule.notify_one();
     }
 
     /// Tells those who watch the run who decided what.

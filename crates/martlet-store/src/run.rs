@@ -141,6 +141,8 @@ pub struct RunRow {
     pub cancel: bool,
     /// Questions of it that nobody has decided.
     pub pending: u32,
+    /// Those of them that ask what came of a call during which the run was interrupted: it needs attention.
+    pub doubts: u32,
     /// The number of its last event; 0 if it has none.
     pub last_event: u64,
 }

@@ -1,9 +1,11 @@
 //! Driving one run: from its start, or from where it was left, to its end or to the next question.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use martlet::{GraphRunError, Part, RunError, RunRequest, Update};
 use martlet_core::run::StopReason;
 use martlet_core::{GraphResult, RunId, RunResult, RunStatus, Task, Usage};
@@ -63,7 +65,11 @@ impl Service {
         let drove = match self.0.store.run(run).await {
             Ok(Some(mut row)) if row.state != RunState::Ended => {
                 self.0.desk.opened(run, &row.owner);
-                let drove = self.drive_row(&row, stopped).await;
+                // Tools contain their panics; what is left is a model or a catalogue.
+                let driving = AssertUnwindSafe(self.drive_row(&row, stopped)).catch_unwind();
+                let drove = driving.await.unwrap_or_else(|_panic| {
+                    failed("the run stopped at a panic, which the log of the server tells of".into())
+                });
                 row.started_ms.get_or_insert(began_ms);
                 self.0.desk.closed(run);
                 match drove {
@@ -82,8 +88,10 @@ impl Service {
                 Drove::Stalled
             }
         };
-        let live = lock(&self.0.live).remove(run);
         let now_ms = clock::now_ms();
+        // Held until the scheduler knows, so that an answer finds the run either here or there.
+        let mut all_live = lock(&self.0.live);
+        let live = all_live.remove(run);
         let mut admission = lock(&self.0.admission);
         match drove {
             Drove::Ended(_) => admission.ended(run, now_ms),
@@ -133,10 +141,8 @@ impl Service {
     }
 
     async fn drive_row(&self, row: &RunRow, stopped: watch::Receiver<bool>) -> Drove {
-        let fresh = match self.0.store.has_journal(&row.id).await {
-            Ok(has) => !has,
-            Err(error) => return self.stalled_or_failed(error),
-        };
+        // Its first event is committed with its first record.
+        let fresh = row.last_event == 0;
         if fresh && row.cancel {
             return ended_unbegun();
         }
@@ -144,7 +150,9 @@ impl Service {
             Ok(spec) => spec,
             Err(problem) => return failed(problem.to_string()),
         };
-        let Some(offered) = self.offered(row.kind, &row.name) else { return failed(unknown_run(&row.id)) };
+        let Some(offered) = self.offered(row.kind, &row.name) else {
+            return if row.cancel { ended_unbegun() } else { failed(unknown_run(&row.id)) };
+        };
         if self.state(&row.id, RunState::Running).await.is_err() {
             return Drove::Stalled;
         }
@@ -377,7 +385,7 @@ fn limit(offered: Option<Duration>, spec: &RunSpec) -> Option<Duration> {
     offered.into_iter().chain(asked).min()
 }
 
-/// The end of a run that was cancelled before it began.
+/// The end of a run that was cancelled and has nothing to show: it had not begun, or cannot go on.
 fn ended_unbegun() -> Drove {
     Drove::Ended(RunEnd {
         outcome: "cancelled".into(),

@@ -6,3 +6,4 @@ mod admission;
 mod keys;
 mod metrics;
 mod problem;
+mod service;

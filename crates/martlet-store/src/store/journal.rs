@@ -30,19 +30,6 @@ impl Journal for Store {
 }
 
 impl Store {
-    /// Whether there is a record of a run.
-    ///
-    /// # Errors
-    /// If the storage failed.
-    pub async fn has_journal(&self, run: &RunId) -> Result<bool, StoreError> {
-        let run = run.clone();
-        self.read(move |connection| {
-            let known = "SELECT EXISTS (SELECT 1 FROM journals WHERE name = ?1)";
-            Ok(connection.prepare_cached(known)?.query_row([run.as_str()], |row| row.get(0))?)
-        })
-        .await
-    }
-
     /// The events of a run, and of all runs in it, with numbers above `after`; at most `limit` of them.
     ///
     /// # Errors

@@ -15,7 +15,9 @@ const COLUMNS: &str = "runs.name, runs.tenant, runs.user, runs.kind, runs.agent,
     runs.idempotency_body, runs.forked_run, runs.forked_step, runs.outcome, runs.usage, runs.title, runs.error,
     runs.answer, runs.request,
     (SELECT count(*) FROM approvals WHERE approvals.root = runs.name AND approvals.state = 'pending'),
-    coalesce((SELECT roots.last_event FROM roots WHERE roots.name = runs.name), 0)";
+    coalesce((SELECT roots.last_event FROM roots WHERE roots.name = runs.name), 0),
+    (SELECT count(*) FROM approvals
+     WHERE approvals.root = runs.name AND approvals.state = 'pending' AND approvals.kind = 'doubt')";
 
 impl Store {
     /// Creates a run, which is queued; or finds the one that the same request created before.
@@ -295,5 +297,6 @@ fn run_of(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         request: row::json(row, 21)?,
         pending: row.get(22)?,
         last_event: row.get(23)?,
+        doubts: row.get(24)?,
     })
 }

@@ -142,7 +142,11 @@ fn server(folder: &Path, keys: bool) {
         let app = router(service.clone(), HttpOptions::new(auth));
         println!("http://{} {}", listener.local_addr().unwrap(), words.join(" "));
         let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
-        serve(listener, app, service, async move { drop(term.recv().await) }).await.unwrap();
+        serve(listener, app, service, async move {
+            let _ = term.recv().await;
+        })
+        .await
+        .unwrap();
     });
 }
 

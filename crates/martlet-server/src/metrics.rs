@@ -78,8 +78,6 @@ pub enum Rejection {
     QueueFull,
     /// The user's queue is full.
     UserLimit,
-    /// The user has used up what it may use.
-    Quota,
     /// The server is shutting down.
     Shutdown,
 }
@@ -194,7 +192,6 @@ impl Metrics {
         let reason = match why.into() {
             Rejection::QueueFull => "queue_full",
             Rejection::UserLimit => "user_limit",
-            Rejection::Quota => "quota",
             Rejection::Shutdown => "shutdown",
         };
         self.0.rejected.get_or_create(&ReasonLabels { reason }).inc();

@@ -86,7 +86,7 @@ struct Inner {
     /// The runs that are under way.
     live: Mutex<HashMap<RunId, Live>>,
     /// Runs that are admitted and not yet stored: they start when they are.
-    intake: Mutex<HashMap<RunId, oneshot::Receiver<()>>>,
+    intake: Mutex<HashMap<RunId, oneshot::Receiver<RunRow>>>,
     /// Runs that could not go on because the storage failed.
     stalled: Mutex<Vec<RunId>>,
     storage_failed: AtomicBool,
@@ -282,7 +282,7 @@ impl Service {
         };
         match created {
             Ok(Created::New(row)) => {
-                let _ = stored.send(());
+                let _ = stored.send(row.clone());
                 self.0.metrics.admitted(&row.name);
                 self.0.schedule.notify_one();
                 Ok(row)

@@ -70,8 +70,6 @@ kinds! {
     QueueFull, "queue_full", TOO_MANY_REQUESTS, "Queue full";
     /// As many runs of the user wait as may wait at once.
     UserLimit, "user_limit", TOO_MANY_REQUESTS, "User limit reached";
-    /// The user has used up what it may use.
-    QuotaExceeded, "quota_exceeded", TOO_MANY_REQUESTS, "Quota exceeded";
     /// The server is shutting down.
     Draining, "draining", SERVICE_UNAVAILABLE, "Shutting down";
     /// The server has no space left. Nothing was kept of the request.
@@ -88,7 +86,6 @@ impl ProblemKind {
         match self {
             Self::StorageFull | Self::StorageUnavailable => Some(STORAGE_RETRY_S),
             Self::QueueFull | Self::UserLimit | Self::Draining => Some(10),
-            Self::QuotaExceeded => Some(super::MAX_RETRY_AFTER_S),
             _ => None,
         }
     }

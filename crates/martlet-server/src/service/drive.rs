@@ -46,23 +46,30 @@ impl Service {
         let service = self.clone();
         self.0.tasks.spawn(async move {
             let stored = lock(&service.0.intake).remove(&run);
-            let is_stored = match stored {
-                None => true,
-                Some(stored) => stored.await.is_ok(),
+            let row = match stored {
+                None => service.0.store.run(&run).await,
+                Some(stored) => match stored.await {
+                    Ok(row) => Ok(Some(row)),
+                    Err(_) => {
+                        // It was not taken in after all.
+                        lock(&service.0.live).remove(&run);
+                        return;
+                    }
+                },
             };
-            if !is_stored {
-                // It was not taken in after all.
-                lock(&service.0.live).remove(&run);
-                return;
-            }
-            service.drive(&run, stopped).await;
+            service.drive(&run, row, stopped).await;
             service.0.schedule.notify_one();
         });
     }
 
-    async fn drive(&self, run: &RunId, stopped: watch::Receiver<bool>) {
+    async fn drive(
+        &self,
+        run: &RunId,
+        row: Result<Option<RunRow>, StoreError>,
+        stopped: watch::Receiver<bool>,
+    ) {
         let began_ms = clock::now_ms();
-        let drove = match self.0.store.run(run).await {
+        let drove = match row {
             Ok(Some(mut row)) if row.state != RunState::Ended => {
                 self.0.desk.opened(run, &row.owner);
                 // Tools contain their panics; what is left is a model or a catalogue.

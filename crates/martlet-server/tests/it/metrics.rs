@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use martlet_core::{Event, ModelFailureKind, Principal, RunId, Usage};
 use martlet_server::admission::{Load, RefusalKind};
-use martlet_server::metrics::{Metrics, ModelCall, Rejection};
+use martlet_server::metrics::{Metrics, ModelCall};
 use martlet_store::{
     Answer, ApprovalId, ApprovalKind, Created, Decided, Lane, NewApproval, NewRun, RunKind, Store,
     StoreOptions, ValueId,
@@ -157,7 +157,6 @@ fn what_happens_is_counted_under_the_names_that_dashboards_know() {
     metrics.rejected(RefusalKind::QueueFull);
     metrics.rejected(RefusalKind::UserLimit);
     metrics.rejected(RefusalKind::Draining);
-    metrics.rejected(Rejection::Quota);
     metrics.load(Load { queued: 7, running: 3, parked: 2 });
     let usage = Usage { input_tokens: 100, output_tokens: 20, ..Usage::default() };
     let call =
@@ -177,7 +176,6 @@ fn what_happens_is_counted_under_the_names_that_dashboards_know() {
         "martlet_run_rejected_total{reason=\"queue_full\"} 1",
         "martlet_run_rejected_total{reason=\"user_limit\"} 1",
         "martlet_run_rejected_total{reason=\"shutdown\"} 1",
-        "martlet_run_rejected_total{reason=\"quota\"} 1",
         "martlet_runs_active 3",
         "martlet_runs_parked 2",
         "martlet_run_queue_depth 7",

@@ -129,7 +129,6 @@ fn codes_and_statuses_stay_as_they_are() {
             "422 idempotency_key_reused",
             "429 queue_full",
             "429 user_limit",
-            "429 quota_exceeded",
             "503 draining",
             "503 storage_full",
             "503 storage_unavailable",
@@ -163,7 +162,7 @@ async fn limits_say_when_to_come_back() {
         let later = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(headers.contains_key("retry-after"), later, "{kind:?}");
     }
-    let far = Problem::new(ProblemKind::QuotaExceeded, "no").retry_after_s(86_400);
+    let far = Problem::new(ProblemKind::UserLimit, "no").retry_after_s(86_400);
     assert_eq!(answer(far).await.1["retry-after"], "120");
     let spent = Allowance { limit: 10, remaining: 3, reset_s: 0 };
     let headers = martlet_server::problem::allowance_headers(spent);

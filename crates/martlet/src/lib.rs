@@ -86,6 +86,8 @@ mod documents {
     mod graphs {}
     #[doc = include_str!("../../../docs/reasoning.md")]
     mod reasoning {}
+    #[doc = include_str!("../../../docs/durable.md")]
+    mod durable {}
     #[doc = include_str!("../../../docs/approvals.md")]
     mod approvals {}
 }

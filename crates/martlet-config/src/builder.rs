@@ -15,6 +15,7 @@ use crate::models::ModelChoice;
 pub struct Builder<'a> {
     pub(crate) config: &'a Config,
     pub(crate) host: &'a dyn Host,
+    default: Option<SharedModel>,
     models: Mutex<HashMap<String, SharedModel>>,
     agents: Mutex<HashMap<String, Agent>>,
     workflows: Mutex<HashMap<String, Graph>>,
@@ -29,12 +30,20 @@ impl<'a> Builder<'a> {
         Self {
             config,
             host,
+            default: None,
             models: Mutex::default(),
             agents: Mutex::default(),
             workflows: Mutex::default(),
             embedded: Mutex::default(),
             sandbox: Mutex::default(),
         }
+    }
+
+    /// Sets the model of agents that name none, whatever the configuration says it is.
+    #[must_use]
+    pub fn default_to(mut self, model: SharedModel) -> Self {
+        self.default = Some(model);
+        self
     }
 
     /// The configuration.
@@ -70,6 +79,9 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// As [`Builder::model`]; or there is none.
     pub fn default_model(&self) -> Result<SharedModel, ConfigError> {
+        if let Some(model) = &self.default {
+            return Ok(model.clone());
+        }
         match self.config.default_model()? {
             Some(choice) => self.model(&choice),
             None => {
@@ -138,6 +150,9 @@ impl<'a> Builder<'a> {
             && !settings.agents.contains_key(name)
         {
             note(self.config.problem(&["agent"], self.config.no_agent(name)).into());
+        }
+        if let Err(problem) = self.config.check_server() {
+            note(problem.into());
         }
         if let Err(problem) = self.check_general_rules() {
             note(problem.into());

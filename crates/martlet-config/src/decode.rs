@@ -156,6 +156,11 @@ impl de::Error for Mistake {
         Self::new(What::UnknownWord { word: word.to_owned(), known })
     }
 
+    fn duplicate_field(key: &'static str) -> Self {
+        // Within a table a name stands once; so it was set under two of its names.
+        Self::new(What::Other(format!("`{key}` is set under two of its names: leave one out")))
+    }
+
     fn missing_field(key: &'static str) -> Self {
         Self::new(What::MissingKey(key))
     }

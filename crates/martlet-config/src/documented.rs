@@ -8,7 +8,7 @@ use martlet::{ApprovalRule, ModelOptions};
 use crate::decode::keys_of;
 use crate::settings::{
     AfterTable, AgentTable, CodeTable, ForEachFields, ModelTable, NodeTable, ProfileTable, RepeatTable,
-    RetryFields, RetryTable, TOP, TimeoutsTable, WorkflowTable,
+    RetryFields, RetryTable, ServerTable, TOP, TimeoutsTable, WorkflowTable,
 };
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
@@ -35,6 +35,7 @@ fn listed() -> Keys {
 fn accepted() -> Keys {
     let tables: &[(&str, &[&str])] = &[
         ("", &TOP),
+        ("server", keys_of::<ServerTable>()),
         ("[approvals]", keys_of::<ApprovalRule>()),
         ("models.NAME", keys_of::<ModelTable>()),
         ("models.NAME.options", keys_of::<ModelOptions>()),

@@ -1,4 +1,4 @@
-//! Lengths of time: `"30s"`, `"500ms"`, `"2m"`, or a number of seconds.
+//! Lengths of time: `"30s"`, `"500ms"`, `"2m"`, `"30d"`, or a number of seconds.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 pub struct Time(pub Duration);
 
 const EXPECTED: &str =
-    "a length of time such as \"30s\", \"500ms\", \"2m\" or \"1h\", or a number of seconds";
+    "a length of time such as \"30s\", \"500ms\", \"2m\", \"1h\" or \"30d\", or a number of seconds";
 
 impl Time {
     fn of_seconds(seconds: f64) -> Option<Self> {
@@ -31,6 +31,7 @@ impl Time {
             "" | "s" => 1.0,
             "m" | "min" => 60.0,
             "h" => 3600.0,
+            "d" => 86_400.0,
             _ => return None,
         };
         Self::of_seconds(number * factor)
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(of("500ms"), Some(500));
         assert_eq!(of("1.5 m"), Some(90_000));
         assert_eq!(of("2h"), Some(7_200_000));
+        assert_eq!(of("90d"), Some(7_776_000_000));
         assert_eq!(of("7"), Some(7_000));
         for wrong in ["", "s", "-1s", "0s", "3 days", "1e3s"] {
             assert_eq!(of(wrong), None, "{wrong}");

@@ -18,6 +18,7 @@ mod load;
 mod models;
 mod origin;
 mod secret;
+mod server;
 pub mod settings;
 mod show;
 mod tree;

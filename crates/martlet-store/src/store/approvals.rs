@@ -271,6 +271,15 @@ pub(super) fn list(
     Ok(approvals)
 }
 
+/// All questions of a run, the oldest first.
+pub(super) fn of_run(connection: &Connection, root: &RunId) -> Result<Vec<ApprovalRow>, Failure> {
+    let approvals = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM approvals WHERE root = ?1 ORDER BY id"))?
+        .query_map([root.as_str()], approval_of)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(approvals)
+}
+
 fn approval_of(row: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
     Ok(ApprovalRow {
         id: row::text(row, 0)?,

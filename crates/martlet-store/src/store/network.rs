@@ -1,13 +1,27 @@
-//! Whether a folder is on a file system of another machine, where locks and shared memory do not hold.
+//! On which file system a folder is, and whether that is one of another machine, where locks and shared memory do not
+//! hold.
 
 use std::path::Path;
 
-/// The kind of network file system that the folder is on, if it is and the system says so (Linux).
-pub(super) fn file_system(folder: &Path) -> Option<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let folder = folder.canonicalize().ok()?;
-    let kind = kind_of(&mounts, &folder)?;
-    is_network(&kind).then_some(kind)
+/// The file system that a folder is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileSystem {
+    /// What the system calls its kind: `ext4`, `nfs4`.
+    pub kind: String,
+    /// Whether it is one of another machine: a store does not belong there.
+    pub is_network: bool,
+}
+
+impl FileSystem {
+    /// The file system that a folder is on, or would be; nothing if the system does not say so, which Linux alone does.
+    pub fn of(folder: &Path) -> Option<Self> {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let folder = std::path::absolute(folder).ok()?;
+        let folder = folder.ancestors().find_map(|folder| folder.canonicalize().ok())?;
+        let kind = kind_of(&mounts, &folder)?;
+        Some(Self { is_network: is_network(&kind), kind })
+    }
 }
 
 /// The kind of the file system that was mounted last at the deepest place above the folder.

@@ -251,6 +251,27 @@ pub(super) fn list(
     Ok(runs)
 }
 
+/// Runs of all owners, the newest first.
+pub(super) fn list_all(
+    connection: &Connection,
+    state: Option<RunState>,
+    before: Option<&RunId>,
+    limit: usize,
+) -> Result<Vec<RunRow>, Failure> {
+    let runs = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM runs WHERE (?1 IS NULL OR state = ?1)
+                 AND (?2 IS NULL OR id < (SELECT id FROM runs WHERE name = ?2))
+             ORDER BY id DESC LIMIT ?3"
+        ))?
+        .query_map(
+            params![state.map(RunState::as_str), before.map(RunId::as_str), row::limit(limit)],
+            run_of,
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(runs)
+}
+
 pub(super) fn count(connection: &Connection, owner: &Principal, state: RunState) -> Result<u64, Failure> {
     let count = connection
         .prepare_cached("SELECT count(*) FROM runs WHERE tenant = ?1 AND user = ?2 AND state = ?3")?

@@ -1,5 +1,7 @@
 //! The arguments.
 
+mod server;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -8,6 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::render::Level;
 use crate::sandbox::{self, Place};
 use crate::tools;
+pub(crate) use server::{
+    Auth, BenchCommand, ConcurrencyArgs, DataArgs, DriveArgs, ExportFormat, KeysCommand, RunsCommand,
+    ServeArgs, State,
+};
 
 /// Runs LLM agents.
 #[derive(Debug, Parser)]
@@ -29,6 +35,7 @@ Examples:
   martlet run \"How many primes are there below 1000?\"
   git diff | martlet run --model openai/gpt-4o \"Write a commit message for this\"
   martlet chat --model ollama/qwen3:4b
+  martlet serve
   echo 'print(6 * 7)' | martlet python -";
 
 const RUN_EXAMPLES: &str = "\
@@ -82,6 +89,27 @@ pub(crate) enum Command {
     /// Talk with an agent that remembers what was said
     #[command(before_help = CHAT_EXAMPLES)]
     Chat(Box<ChatArgs>),
+    /// Serve agents and workflows to many users over HTTP
+    #[command(before_help = server::SERVE_EXAMPLES, after_help = server::SERVE_AFTER)]
+    Serve(Box<ServeArgs>),
+    /// The runs of a server: what they do, what they wait for, answering them
+    #[command(before_help = server::RUNS_EXAMPLES)]
+    Runs {
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
+    /// The API keys of a server
+    #[command(before_help = server::KEYS_EXAMPLES)]
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Measure a server
+    #[command(before_help = server::BENCH_EXAMPLES)]
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Run Python programs in the sandbox, one after the other in one session
     #[command(before_help = PYTHON_EXAMPLES)]
     Python(PythonArgs),
@@ -121,6 +149,10 @@ impl Command {
             Self::Chat(args) => args.agent.verbosity.level() == Level::Verbose,
             Self::Workflow { command: WorkflowCommand::Run(args) } => {
                 args.verbosity.level() == Level::Verbose
+            }
+            Self::Serve(args) => args.verbose,
+            Self::Runs { command: RunsCommand::Resume { drive, .. } | RunsCommand::Fork { drive, .. } } => {
+                drive.verbosity.level() == Level::Verbose
             }
             _ => false,
         }
@@ -571,10 +603,14 @@ pub(crate) enum ModelCommand {
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub(crate) data: DataArgs,
 
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+
+    /// Read all of the server's store, to find what is damaged
+    #[arg(long)]
+    pub(crate) deep: bool,
 
     /// What to write
     #[arg(long, value_enum, default_value_t = PythonOutput::Text)]

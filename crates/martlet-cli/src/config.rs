@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum as _;
 use martlet::sandbox::Sandbox;
+use martlet::tools::AskUser;
 use martlet::{SharedModel, Toolbox};
 use martlet_config::{Builder, Config, Host, HostError, Line, Sources};
 
@@ -22,9 +23,10 @@ pub(crate) fn load(args: &ConfigArgs) -> Result<Config, Failure> {
 }
 
 /// What this command brings along for a configuration.
-#[derive(Debug)]
 pub(crate) struct CommandHost {
     place: Place,
+    /// How people are asked; at the terminal if nothing is said.
+    ask_user: Option<AskUser>,
     /// The model that was asked for because nothing names one.
     unnamed: Mutex<Option<Choice>>,
 }
@@ -45,7 +47,13 @@ impl CommandHost {
                 Failure::usage(config.problem(&["sandbox"], text).to_string())
             })?,
         };
-        Ok(Self { place, unnamed: Mutex::default() })
+        Ok(Self { place, ask_user: None, unnamed: Mutex::default() })
+    }
+
+    /// Sets how agents ask people.
+    pub(crate) fn asking(mut self, ask_user: AskUser) -> Self {
+        self.ask_user = Some(ask_user);
+        self
     }
 
     /// Sees to it that the weights are here: of the models of the catalogue with these names, and of the embedded model
@@ -78,7 +86,7 @@ impl Host for CommandHost {
         sandbox: &Arc<dyn Sandbox>,
         imports: &[String],
     ) -> Result<Toolbox, HostError> {
-        tools::toolbox(names, sandbox, imports).map_err(Failure::into_error)
+        tools::toolbox(names, sandbox, imports, self.ask_user.as_ref()).map_err(Failure::into_error)
     }
 
     fn sandbox(&self) -> Result<Arc<dyn Sandbox>, HostError> {

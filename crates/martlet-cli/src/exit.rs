@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Failed,
     /// The arguments or the configuration are wrong.
     Usage,
+    /// A person said no, or has to decide first.
+    Denied,
     /// The steps or the tokens were used up.
     Limit,
     /// The provider refused the key, or the account's quota is used up.
@@ -39,6 +41,7 @@ impl Exit {
             Self::Success => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Denied => 3,
             Self::Limit => 4,
             Self::Provider => 5,
             Self::Unreachable => 69,
@@ -125,6 +128,11 @@ impl Failure {
             }
         }
     }
+}
+
+/// Writes a line that is no error.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", style::printable(text));
 }
 
 /// Writes `error: …`; with the causes if `verbose`.

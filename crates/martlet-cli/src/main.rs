@@ -3,19 +3,26 @@
 mod agent;
 mod agents;
 mod args;
+mod bench;
 mod chat;
 mod choose;
+mod client;
 mod config;
+mod data;
 mod doctor;
 mod exit;
 mod input;
+mod keys;
+mod log;
 #[cfg(feature = "local")]
 mod model;
 mod output;
 mod python;
 mod render;
 mod run;
+mod runs;
 mod sandbox;
+mod serve;
 mod signals;
 mod style;
 mod tools;
@@ -51,8 +58,16 @@ fn perform(command: Command) -> Result<Exit, Failure> {
         io::stdout().write_all(&script)?;
         return Ok(Exit::Success);
     }
+    log::start(matches!(command, Command::Serve(_)), command.is_verbose())?;
+    // A server takes what there is; for one person two threads are plenty.
+    let threads = match command {
+        Command::Serve(_) | Command::Bench { .. } => {
+            std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+        }
+        _ => 2,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| Failure::host("cannot start the threads of this program", error))?;
@@ -60,6 +75,10 @@ fn perform(command: Command) -> Result<Exit, Failure> {
         match command {
             Command::Run(args) => run::run(*args).await,
             Command::Chat(args) => chat::chat(*args).await,
+            Command::Serve(args) => serve::serve(*args).await,
+            Command::Runs { command } => runs::runs(command).await,
+            Command::Keys { command } => keys::keys(command).await,
+            Command::Bench { command } => bench::bench(command).await,
             Command::Python(args) => python::python(args).await,
             #[cfg(feature = "local")]
             Command::Model { command } => model::model(command).await,

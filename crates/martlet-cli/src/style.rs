@@ -32,6 +32,11 @@ impl Style {
         Self::decide(io::stderr().is_terminal(), |name| std::env::var_os(name))
     }
 
+    /// The style of standard output.
+    pub(crate) fn stdout() -> Self {
+        Self::decide(io::stdout().is_terminal(), |name| std::env::var_os(name))
+    }
+
     /// `NO_COLOR` wins over `CLICOLOR_FORCE`, which wins over `TERM` and over what the stream is.
     fn decide(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name| variable(name).is_some_and(|value| !value.is_empty());
@@ -78,6 +83,47 @@ pub(crate) fn is_control(letter: char) -> bool {
     letter.is_control() && letter != '\n' && letter != '\t'
 }
 
+/// The text on one line, with everything written out that is not seen as it is: control characters, and those that
+/// turn the direction of a text or take no space. Nobody is to be shown something else than there is.
+pub(crate) fn escaped(text: &str) -> String {
+    written_out(text, is_unseen, |letter, out| out.extend(letter.escape_default()))
+}
+
+/// The same for JSON, in the escapes of JSON.
+pub(crate) fn unfaked(json: &str) -> String {
+    written_out(json, is_unseen, |letter, out| {
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    })
+}
+
+fn written_out(text: &str, is_unseen: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match is_unseen(letter) {
+            true => escape(letter, &mut out),
+            false => out.push(letter),
+        }
+    }
+    out
+}
+
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +155,12 @@ mod tests {
         let dumb = style(true, &[("TERM", "dumb")]);
         assert!(dumb.terminal && !dumb.cursor);
         assert!(!style(false, &[("CLICOLOR_FORCE", "1")]).cursor);
+    }
+
+    #[test]
+    fn what_is_not_seen_is_written_out() {
+        assert_eq!(escaped("a\u{1b}[2J\nb\u{202e}c é"), "a\\u{1b}[2J\\nb\\u{202e}c é");
+        assert_eq!(unfaked("\"\u{9b}1m\u{e0041}\""), r#""\u009b1m\udb40\udc41""#);
     }
 
     #[test]

@@ -14,16 +14,18 @@ pub(crate) const BUILT_IN: [&str; 2] = ["ask_user", "python"];
 /// smolagents' names for the same tools.
 const ALIASES: [(&str, &str); 2] = [("user_input", "ask_user"), ("python_interpreter", "python")];
 
-/// The tools of these names. The programs of `python` run in `sandbox` and may import `imports`.
+/// The tools of these names. The programs of `python` run in `sandbox` and may import `imports`; `ask_user` asks at the
+/// terminal, unless another one is given.
 pub(crate) fn toolbox(
     names: &[String],
     sandbox: &Arc<dyn Sandbox>,
     imports: &[String],
+    ask_user: Option<&AskUser>,
 ) -> Result<Toolbox, Failure> {
     let mut tools = Toolbox::new();
     for name in names {
         let added = match own_name(name) {
-            "ask_user" => tools.add_default(AskUser::terminal()),
+            "ask_user" => tools.add_default(ask_user.cloned().unwrap_or_else(AskUser::terminal)),
             "python" => tools.add_default(PythonTool::new(sandbox.clone()).imports(imports.iter().cloned())?),
             _ => {
                 let known = BUILT_IN.join(", ");

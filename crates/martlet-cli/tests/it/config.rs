@@ -174,7 +174,7 @@ fn mistakes_name_their_line_and_what_was_meant() {
         (
             "[agents.a]\ntimeout = \"3 days\"",
             "`timeout` in [agents.a] (martlet.toml:2): `3 days` is not a length of time such as \"30s\", \"500ms\", \
-             \"2m\" or \"1h\", or a number of seconds",
+             \"2m\", \"1h\" or \"30d\", or a number of seconds",
         ),
         (
             "[agents.a]\nmodel = \"local\"\ntools = [\n  \"ask_user\",\n  \"pyton\",\n]",

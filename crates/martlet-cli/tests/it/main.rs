@@ -8,6 +8,8 @@ mod commands;
 mod config;
 mod python;
 mod run;
+#[cfg(unix)]
+mod serve;
 // They look into /proc for the workers.
 #[cfg(target_os = "linux")]
 mod signals;

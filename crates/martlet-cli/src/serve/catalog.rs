@@ -1,0 +1,64 @@
+//! What a server offers: the agents and workflows of the configuration.
+
+use martlet_config::settings::AgentTable;
+use martlet_config::{Builder, Config};
+use martlet_server::{Catalog, OfferedAgent, OfferedWorkflow};
+
+use crate::args::ModelArgs;
+use crate::choose;
+use crate::config::CommandHost;
+use crate::exit::Failure;
+use crate::render::Level;
+use crate::signals::Signals;
+
+/// The agent that is there when none is configured.
+const ASSISTANT: &str = "assistant";
+
+/// Of what a catalog is made.
+pub(crate) struct Chosen<'a> {
+    pub(crate) model: &'a ModelArgs,
+    pub(crate) config: &'a Config,
+    pub(crate) host: &'a CommandHost,
+    pub(crate) level: Level,
+}
+
+/// All agents and workflows of the configuration; without any, the agent that `martlet run` would take. Weights that are
+/// not here are fetched.
+pub(crate) async fn catalog(chosen: &Chosen<'_>, signals: &mut Signals) -> Result<Catalog, Failure> {
+    let Chosen { model, config, host, level } = *chosen;
+    let settings = config.settings();
+    let alone = settings.agents.is_empty() && settings.workflows.is_empty();
+    if model.temperature.is_some() && !alone {
+        return Err(Failure::usage(
+            "--temperature is for the one agent that is there without a configuration: set options.temperature in \
+             [agents.NAME] or [models.NAME]",
+        ));
+    }
+    let mut builder = Builder::new(config, host);
+    if model.model.is_some() {
+        let variable = |name: &str| std::env::var(name).ok();
+        let choice = choose::choose(model, config, None, &variable)?;
+        choose::provide(&choice, level, signals).await?;
+        let default = choice.open(&builder)?;
+        builder = builder.default_to(default);
+    }
+    let mut catalog = Catalog::new();
+    for (name, table) in &settings.agents {
+        let timeout = table.timeout.map(|time| time.0);
+        catalog = catalog.agent(name, OfferedAgent { agent: builder.agent(name)?, timeout });
+    }
+    for (name, table) in &settings.workflows {
+        let timeout = table.timeout.map(|time| time.0);
+        catalog = catalog.workflow(name, OfferedWorkflow { graph: builder.workflow(name)?, timeout });
+    }
+    if let (Some(name), _) = crate::agent::named(None, config)? {
+        catalog = catalog.default_agent(&name);
+    }
+    if alone {
+        let mut table = AgentTable::default();
+        table.options.temperature = model.temperature;
+        catalog = catalog.agent(ASSISTANT, builder.agent_with(None, &table, None)?);
+    }
+    host.provide(&builder.embedded(), level, signals).await?;
+    Ok(catalog)
+}

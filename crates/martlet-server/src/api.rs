@@ -1,7 +1,16 @@
 //! The native API: `/api/v1`.
 
+pub(crate) mod approvals;
+pub(crate) mod catalog;
+mod display;
 pub(crate) mod events;
+pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod queue;
 pub(crate) mod run;
 pub(crate) mod runs;
-mod wait;
+pub(crate) mod sessions;
+mod upload;
+pub(crate) mod wait;

@@ -34,6 +34,7 @@ pub mod keys;
 pub mod metrics;
 mod openapi;
 mod options;
+mod origin;
 pub mod problem;
 mod router;
 mod server;

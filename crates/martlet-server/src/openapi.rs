@@ -1,6 +1,7 @@
 //! The description of the HTTP API.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use utoipa::OpenApi as _;
@@ -12,7 +13,8 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{events, runs};
+use crate::api::{approvals, catalog, events, export, files, keys, queue, runs, sessions};
+use crate::origin::{agent, ask, dag, history, tools};
 use crate::problem::ProblemDetails;
 use crate::router::Api;
 
@@ -22,6 +24,12 @@ use crate::router::Api;
     components(schemas(ProblemDetails)),
     tags(
         (name = "runs", description = "Runs of agents and workflows, and what happens in them."),
+        (name = "sessions", description = "Conversations: runs that share a memory."),
+        (name = "approvals", description = "Questions to people."),
+        (name = "files", description = "Files that people bring."),
+        (name = "catalog", description = "What is on offer."),
+        (name = "keys", description = "Who may do what."),
+        (name = "origin", description = "The endpoints of other agent servers, with their JSON."),
     ),
 )]
 struct Base;
@@ -34,6 +42,37 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runs::cancel_run))
         .routes(routes!(runs::fork_run))
         .routes(routes!(events::list_events))
+        .routes(routes!(export::export_run))
+        .routes(routes!(export::draw_run))
+        .routes(routes!(sessions::create_session, sessions::list_sessions))
+        .routes(routes!(sessions::get_session, sessions::change_session, sessions::delete_session))
+        .routes(routes!(sessions::list_session_runs))
+        .routes(routes!(approvals::list_approvals))
+        .routes(routes!(approvals::get_approval, approvals::decide_approval))
+        .routes(routes!(files::create_files, files::list_files))
+        .routes(routes!(files::get_file, files::delete_file))
+        .routes(routes!(catalog::list_agents))
+        .routes(routes!(catalog::get_agent))
+        .routes(routes!(catalog::list_workflows))
+        .routes(routes!(catalog::get_workflow))
+        .routes(routes!(catalog::draw_workflow))
+        .routes(routes!(keys::get_me))
+        .routes(routes!(keys::create_key, keys::list_keys))
+        .routes(routes!(keys::revoke_key))
+        .routes(routes!(queue::get_queue))
+        .routes(routes!(ask::run_agent))
+        .routes(routes!(ask::run_agent_threading))
+        .routes(routes!(agent::query))
+        .routes(routes!(agent::reasoning))
+        .routes(routes!(agent::batch))
+        .routes(routes!(agent::scenarios))
+        .routes(routes!(tools::list_tools))
+        .routes(routes!(tools::test_tool))
+        .routes(routes!(tools::health))
+        .routes(routes!(history::list_history, history::clear_history))
+        .routes(routes!(dag::execute))
+        // Uploads have a limit of their own; the other bodies are read by an extractor that has one.
+        .layer(DefaultBodyLimit::disable())
 }
 
 /// The description of the HTTP API, as it is served at `/openapi.json`.

@@ -29,7 +29,7 @@ use serde::Serialize;
 use crate::admission::{Allowance, Refusal, RefusalKind};
 use crate::keys::{KeyRefusal, MalformedKey};
 
-pub use self::extract::{Body, MAX_BODY, Path, Query};
+pub use self::extract::{Body, BodyList, MAX_BODY, Path, Query};
 pub use self::kind::ProblemKind;
 
 const MAX_RETRY_AFTER_S: u32 = 120;

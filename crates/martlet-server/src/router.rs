@@ -47,11 +47,21 @@ struct Inner {
     options: HttpOptions,
     /// When the use of a key was noted last.
     noted: Mutex<HashMap<KeyId, u64>>,
+    uploading: tokio::sync::Mutex<()>,
+    planning: tokio::sync::Semaphore,
 }
 
 impl Api {
     fn new(service: Service, options: HttpOptions) -> Self {
-        Self(Arc::new(Inner { service, options, noted: Mutex::default() }))
+        let slots = usize::try_from(service.options().limits.max_running).unwrap_or(1);
+        let planning = tokio::sync::Semaphore::new(slots.min(tokio::sync::Semaphore::MAX_PERMITS));
+        Self(Arc::new(Inner {
+            planning,
+            service,
+            options,
+            noted: Mutex::default(),
+            uploading: tokio::sync::Mutex::default(),
+        }))
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -78,6 +88,16 @@ impl Api {
     pub(crate) async fn run(&self, owner: &Principal, run: &RunId) -> Result<RunRow, Problem> {
         let row = self.store().of(owner).run(run).await.map_err(|error| self.failed(error))?;
         row.ok_or_else(|| Problem::not_found("run"))
+    }
+
+    /// The turn to put a file into the store.
+    pub(crate) async fn uploading(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.uploading.lock().await
+    }
+
+    /// A turn to ask a model outside of a run: there are as many as runs may run at once.
+    pub(crate) async fn planning(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        self.0.planning.acquire().await.map_err(|error| Problem::internal(&error))
     }
 
     /// Whether the use of a key is to be noted now: of many requests at once, one notes it.

@@ -1,6 +1,7 @@
 //! The runs of a server: taken in, queued, driven, given up while they wait for people, brought back after a crash.
 
 mod drive;
+mod read;
 mod recorder;
 mod request;
 

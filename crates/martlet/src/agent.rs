@@ -147,6 +147,11 @@ impl Agent {
         &self.inner.spec
     }
 
+    /// The tools, `final_answer` included.
+    pub fn tools(&self) -> &Toolbox {
+        &self.inner.tools
+    }
+
     /// The model.
     pub fn model(&self) -> &SharedModel {
         &self.inner.model

@@ -10,12 +10,14 @@ use http::header::FORWARDED;
 
 use crate::auth::identify;
 use crate::keys::Scope;
+use crate::origin;
 use crate::problem::{Problem, ProblemKind};
 use crate::router::Api;
 
 /// The routes that ask nobody who they are, and the figures, which ask most.
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
+        .route("/", get(origin::tools::root))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

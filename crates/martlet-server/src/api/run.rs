@@ -208,6 +208,40 @@ impl RunView {
         }
     }
 
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        self.kind
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// How it ended, or where it stands.
+    pub(crate) fn standing(&self) -> &str {
+        self.outcome.as_deref().unwrap_or(self.state)
+    }
+
+    /// What was asked for, as text.
+    pub(crate) fn task(&self) -> Option<String> {
+        self.task.clone().or_else(|| self.input.as_ref().map(ToString::to_string))
+    }
+
+    pub(crate) fn answer(&self) -> Option<&Value> {
+        self.answer.as_ref()
+    }
+
+    pub(crate) fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
     /// A page of a list that was asked for with one more than `limit`.
     pub(crate) fn page(api: &Api, mut rows: Vec<RunRow>, limit: usize) -> Runs {
         let has_more = rows.len() > limit;

@@ -125,7 +125,9 @@ pub(crate) async fn create_run(
             let ephemeral = (!is_repeatable).then(|| Ephemeral::new(api.service(), &row.id));
             let row = settled(&api, owner, &row.id, limit).await?;
             // From here on the caller knows the run.
-            ephemeral.map(Ephemeral::detach);
+            if let Some(ephemeral) = ephemeral {
+                ephemeral.detach();
+            }
             row
         }
     };

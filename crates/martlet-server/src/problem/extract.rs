@@ -38,6 +38,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// The body of a request that is a list, as [`Body`].
+#[derive(Debug, Clone, Default)]
+pub struct BodyList<T>(pub Vec<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for BodyList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        check_type(request.headers())?;
+        let bytes = read(request).await?;
+        json::read_list(&bytes).map(Self)
+    }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
     type Rejection = Problem;
 

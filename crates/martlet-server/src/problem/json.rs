@@ -11,6 +11,24 @@ use super::{Problem, ProblemKind};
 /// Reads a body. Nesting beyond 128 levels, a key twice in an object, a NUL character, a lone surrogate and bytes that are
 /// no UTF-8 are refused wherever they stand, also in fields that nobody reads. The whole must be an object.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let value = strict(bytes)?;
+    // A list would be read as an object's fields in their order, which nobody means.
+    if !value.is_object() {
+        return Err(Problem::new(ProblemKind::BadRequest, "the body must be a JSON object: `{…}`"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| problem(ProblemKind::BadRequest, &error))
+}
+
+/// The same for a body that must be a list.
+pub(super) fn read_list<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, Problem> {
+    let value = strict(bytes)?;
+    if !value.is_array() {
+        return Err(Problem::new(ProblemKind::BadRequest, "the body must be a JSON list: `[…]`"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| problem(ProblemKind::BadRequest, &error))
+}
+
+fn strict(bytes: &[u8]) -> Result<Value, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let place = error.valid_up_to();
         Problem::new(
@@ -22,11 +40,7 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let Strict(value) = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| problem(ProblemKind::InvalidJson, &error))?;
     reader.end().map_err(|error| Problem::new(ProblemKind::InvalidJson, error.to_string()))?;
-    // A list would be read as an object's fields in their order, which nobody means.
-    if !value.is_object() {
-        return Err(Problem::new(ProblemKind::BadRequest, "the body must be a JSON object: `{…}`"));
-    }
-    serde_path_to_error::deserialize(value).map_err(|error| problem(ProblemKind::BadRequest, &error))
+    Ok(value)
 }
 
 fn problem(kind: ProblemKind, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {

@@ -70,6 +70,8 @@ kinds! {
     QueueFull, "queue_full", TOO_MANY_REQUESTS, "Queue full";
     /// As many runs of the user wait as may wait at once.
     UserLimit, "user_limit", TOO_MANY_REQUESTS, "User limit reached";
+    /// The run that was waited for gave no answer.
+    RunFailed, "run_failed", BAD_GATEWAY, "Run failed";
     /// The server is shutting down.
     Draining, "draining", SERVICE_UNAVAILABLE, "Shutting down";
     /// The server has no space left. Nothing was kept of the request.

@@ -223,7 +223,7 @@ impl Service {
         })
     }
 
-    fn not_offered(&self, kind: RunKind, name: &str) -> Problem {
+    pub(crate) fn not_offered(&self, kind: RunKind, name: &str) -> Problem {
         let (what, known): (_, Vec<&str>) = match kind {
             RunKind::Agent => ("agent", self.catalog().agents().keys().map(String::as_str).collect()),
             RunKind::Workflow => {

@@ -32,7 +32,7 @@ impl Service {
         let Some(Offered::Agent(offered)) = self.offered(row.kind, &row.name) else {
             return Err(self.not_offered(row.kind, &row.name));
         };
-        if !self.is_readable(row).await? {
+        if !is_readable(row) {
             return Ok(None);
         }
         let request = offered.agent.resume(row.id.clone()).journal(self.read_only());
@@ -48,7 +48,7 @@ impl Service {
         let Some(Offered::Workflow(offered)) = self.offered(row.kind, &row.name) else {
             return Err(self.not_offered(row.kind, &row.name));
         };
-        if !self.is_readable(row).await? {
+        if !is_readable(row) {
             return Ok(None);
         }
         let request = offered.graph.resume(row.id.clone()).journal(self.read_only());
@@ -59,14 +59,14 @@ impl Service {
         }
     }
 
-    async fn is_readable(&self, row: &RunRow) -> Result<bool, Problem> {
-        let has_journal = self.store().has_journal(&row.id).await.map_err(|error| self.storage(&error))?;
-        Ok(has_journal && row.state == RunState::Ended)
-    }
-
     fn read_only(&self) -> Arc<dyn Journal> {
         Arc::new(ReadOnly(self.store().clone()))
     }
+}
+
+/// The first record comes with the first event.
+fn is_readable(row: &RunRow) -> bool {
+    row.state == RunState::Ended && row.last_event > 0
 }
 
 fn changed(error: &dyn std::error::Error) -> Problem {

@@ -1,7 +1,5 @@
 //! `martlet keys`: the API keys of a server.
 
-use std::path::Path;
-
 use martlet::core::Principal;
 use martlet::store::{KeyRow, Store};
 use martlet_server::keys::Scope;
@@ -11,8 +9,8 @@ use crate::args::KeysCommand;
 use crate::data::{self, now_ms};
 use crate::exit::{Exit, Failure};
 use crate::output::Sink;
-use crate::runs::{Table, ago, at};
-use crate::serve::{self, Done, Order};
+use crate::runs::{Table, ago, at, change};
+use crate::serve::{Done, Order};
 use crate::style::escaped;
 
 pub(crate) async fn keys(command: KeysCommand) -> Result<Exit, Failure> {
@@ -25,7 +23,7 @@ pub(crate) async fn keys(command: KeysCommand) -> Result<Exit, Failure> {
             let expires_ms = expires
                 .map(|time| now_ms().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
             let order = Order::CreateKey { tenant, user, scopes, label, expires_ms };
-            match change(&data::folder_of(&data)?, order).await? {
+            match change(&data::folder_of(&data)?, order).await?.0 {
                 Done::KeyCreated { id, key } if output.json => {
                     Sink::Stdout.line(&serde_json::json!({"id": id, "key": key}).to_string())?;
                 }
@@ -44,7 +42,7 @@ pub(crate) async fn keys(command: KeysCommand) -> Result<Exit, Failure> {
             let folder = data::folder_of(&data)?;
             let key = find(&data::open_to_read(&folder)?, &id).await?;
             let id = key.id.clone();
-            match change(&folder, Order::RevokeKey { id: key.id }).await? {
+            match change(&folder, Order::RevokeKey { id: key.id }).await?.0 {
                 Done::KeyRevoked { now: false } => {
                     return Err(Failure::usage(format!("key {id} was revoked before")));
                 }
@@ -57,14 +55,6 @@ pub(crate) async fn keys(command: KeysCommand) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Success)
-}
-
-/// Changes something at the server, or here if there is none.
-async fn change(folder: &Path, order: Order) -> Result<Done, Failure> {
-    match data::open_to_write(folder)? {
-        Some(store) => serve::perform(&store, order).await,
-        None => serve::ask(folder, &order).await,
-    }
 }
 
 fn unexpected(done: &Done) -> Failure {

@@ -13,7 +13,6 @@ mod view;
 
 use std::path::Path;
 
-use martlet::store::Store;
 use serde::Serialize;
 
 use crate::args::RunsCommand;
@@ -53,7 +52,7 @@ pub(crate) async fn runs(command: RunsCommand) -> Result<Exit, Failure> {
         RunsCommand::Cancel { run, output, data } => {
             let folder = data::folder_of(&data)?;
             let run = find::run(&data::open_to_read(&folder)?, &run.run).await?;
-            match change(&folder, Order::Cancel { run: run.id.clone() }).await? {
+            match change(&folder, Order::Cancel { run: run.id.clone() }).await?.0 {
                 Done::Cancelled { now: false } => {
                     return Err(Failure::new(
                         Exit::Failed,
@@ -86,17 +85,20 @@ pub(crate) async fn runs(command: RunsCommand) -> Result<Exit, Failure> {
     }
 }
 
-/// Changes something at the server of a folder, or in its store if there is no server.
-async fn change(folder: &Path, order: Order) -> Result<Done, Failure> {
-    match data::open_to_write(folder)? {
-        Some(store) => serve::perform(&store, order).await,
-        None => serve::ask(folder, &order).await,
-    }
+/// Who changed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Server,
+    /// This process, as no server has the store open.
+    Us,
 }
 
-/// Whether a server has the store of this folder open.
-fn is_served(folder: &Path) -> Result<bool, Failure> {
-    Ok(data::open_to_write(folder)?.map(|store: Store| drop(store)).is_none())
+/// Changes something at the server of a folder, or in its store if there is no server.
+pub(crate) async fn change(folder: &Path, order: Order) -> Result<(Done, By), Failure> {
+    match data::open_to_write(folder)? {
+        Some(store) => Ok((serve::perform(&store, order).await?, By::Us)),
+        None => Ok((serve::ask(folder, &order).await?, By::Server)),
+    }
 }
 
 /// Writes a value as one line of JSON, in which no control character is as it is.

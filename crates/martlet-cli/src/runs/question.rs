@@ -6,7 +6,7 @@ use martlet::store::{Answer, ApprovalKind, ApprovalRow};
 use serde_json::{Map, Value};
 
 use super::show::asked_about;
-use super::{change, find, is_served, write_json};
+use super::{By, change, find, write_json};
 use crate::data;
 use crate::exit::{Exit, Failure};
 use crate::serve::Order;
@@ -83,13 +83,13 @@ async fn decide(
     json: bool,
 ) -> Result<Exit, Failure> {
     let order = Order::Answer { approval: row.id.clone(), digest: row.digest, answer };
-    change(folder, order).await?;
+    let (_, by) = change(folder, order).await?;
     if json {
         write_json(&serde_json::json!({"approval": row.id, "run": row.root, "decision": done}))?;
         return Ok(Exit::Success);
     }
     crate::exit::say(&format!("{done}: {}", asked_about(row)));
-    if !is_served(folder)? {
+    if by == By::Us {
         crate::exit::say(&format!(
             "no server runs: the run goes on when one starts, or with `martlet runs resume {}`",
             row.root

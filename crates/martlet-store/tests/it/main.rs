@@ -9,6 +9,7 @@ mod events;
 mod files;
 mod golden;
 mod opening;
+mod operator;
 mod runs;
 mod scoping;
 mod sessions;

@@ -44,6 +44,41 @@ fn a_store_that_cannot_be_used_stays_as_it_is() {
 }
 
 #[test]
+fn fault_27_a_store_of_a_newer_version_is_refused_with_advice() {
+    let place = Place::new();
+    assert_eq!(on_data(&place, &["keys", "create", "--user", "ann"]).code, Some(0));
+    let path = place.path().join("data/martlet.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Where SQLite keeps the version that an application gives its tables.
+    bytes[60..64].copy_from_slice(&1_000_u32.to_be_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let error = refused(&place, &[]);
+    assert!(error.contains("version 1000") && error.contains("update Martlet"), "{error}");
+    let list = on_data(&place, &["runs", "list"]);
+    assert!(list.code == Some(2) && list.error().contains("update Martlet"), "{list:?}");
+    assert_eq!(std::fs::read(path).unwrap(), bytes);
+}
+
+#[test]
+fn the_doctor_finds_what_was_damaged() {
+    let place = Place::new();
+    assert_eq!(on_data(&place, &["keys", "create", "--user", "ann"]).code, Some(0));
+    let doctor = |deep: &[&str]| {
+        let arguments = [&["doctor", "--model", "http://127.0.0.1:1/v1#x"], deep].concat();
+        on_data(&place, &arguments).stdout
+    };
+    assert!(doctor(&[]).contains("ok      store     data, version 1, 0."), "{}", doctor(&[]));
+    assert!(doctor(&["--deep"]).contains("all of it is as it was written"), "{}", doctor(&["--deep"]));
+    let path = place.path().join("data/martlet.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len();
+    // The last page, in which some table or index begins.
+    bytes[end - 4096..end - 4000].fill(0xff);
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(doctor(&["--deep"]).contains("BROKEN  store "), "{}", doctor(&["--deep"]));
+}
+
+#[test]
 fn what_is_not_there_is_told_with_advice() {
     let place = Place::new();
     let none = on_data(&place, &["runs", "list"]);

@@ -42,10 +42,13 @@ pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Connection, St
     };
     let connection = open(path, flags)?;
     let found = found(&connection, path)?;
+    if found > version() {
+        return Err(newer(path, found, version()));
+    }
     if found != version() {
         return Err(StoreError::incompatible(format!(
-            "the store {} has version {found}, and this version of Martlet lists those of version {}: open it once \
-             to write, which brings it to that version and keeps a copy",
+            "the store {} has version {found}, and this version of Martlet lists those of version {}: let a server \
+             open it once, which brings it to that version and keeps a copy",
             path.display(),
             version()
         )));
@@ -132,6 +135,14 @@ fn found(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
     }
 }
 
+fn newer(path: &Path, found: u32, newest: u32) -> StoreError {
+    StoreError::incompatible(format!(
+        "the store {} has version {found}, and this version of Martlet reads up to {newest}: update Martlet, or choose \
+         another folder",
+        path.display()
+    ))
+}
+
 /// Brings the tables to the newest version, in one transaction, after a copy of what was there.
 fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
     let (found, newest) = (found(connection, path)?, newest(steps));
@@ -139,11 +150,7 @@ fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
         return Ok(());
     }
     if found > newest {
-        return Err(StoreError::incompatible(format!(
-            "the store {} has version {found}, and this version of Martlet reads up to {newest}: update Martlet, or \
-             choose another folder",
-            path.display()
-        )));
+        return Err(newer(path, found, newest));
     }
     if found == 0 {
         // Space that is swept can be given back; this cannot be chosen later.

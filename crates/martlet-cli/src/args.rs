@@ -150,9 +150,9 @@ impl Command {
             Self::Workflow { command: WorkflowCommand::Run(args) } => {
                 args.verbosity.level() == Level::Verbose
             }
-            Self::Serve(args) => args.verbose,
+            Self::Serve(args) => args.loudness.level() == Level::Verbose,
             Self::Runs { command: RunsCommand::Resume { drive, .. } | RunsCommand::Fork { drive, .. } } => {
-                drive.verbosity.level() == Level::Verbose
+                drive.loudness.level() == Level::Verbose
             }
             _ => false,
         }

@@ -8,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::exit::Failure;
+use crate::render::Level;
 
 /// The variable that says what is told: `martlet_server=debug,warn`.
 const VARIABLE: &str = "MARTLET_LOG";
@@ -22,8 +23,8 @@ const OURS: [&str; 7] = [
     "martlet_tools",
 ];
 
-/// Begins to tell. Without the variable, a command that does not serve tells nothing.
-pub(crate) fn start(serves: bool, verbose: bool) -> Result<(), Failure> {
+/// Begins to tell. Without the variable, a command that does not serve tells nothing; `serves` is how much one tells that does.
+pub(crate) fn start(serves: Option<Level>) -> Result<(), Failure> {
     let targets = match std::env::var(VARIABLE).ok().filter(|text| !text.trim().is_empty()) {
         Some(text) => text.trim().parse::<Targets>().map_err(|error| {
             Failure::usage(format!(
@@ -31,9 +32,13 @@ pub(crate) fn start(serves: bool, verbose: bool) -> Result<(), Failure> {
                  parts, as in martlet_server=debug,warn"
             ))
         })?,
-        None if !serves => return Ok(()),
         None => {
-            let ours = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+            let ours = match serves {
+                None => return Ok(()),
+                Some(Level::Quiet) => LevelFilter::WARN,
+                Some(Level::Normal) => LevelFilter::INFO,
+                Some(Level::Verbose) => LevelFilter::DEBUG,
+            };
             Targets::new().with_default(LevelFilter::WARN).with_targets(OURS.map(|target| (target, ours)))
         }
     };

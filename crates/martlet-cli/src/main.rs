@@ -58,7 +58,10 @@ fn perform(command: Command) -> Result<Exit, Failure> {
         io::stdout().write_all(&script)?;
         return Ok(Exit::Success);
     }
-    log::start(matches!(command, Command::Serve(_)), command.is_verbose())?;
+    log::start(match &command {
+        Command::Serve(args) => Some(args.loudness.level()),
+        _ => None,
+    })?;
     // A server takes what there is; for one person two threads are plenty.
     let threads = match command {
         Command::Serve(_) | Command::Bench { .. } => {

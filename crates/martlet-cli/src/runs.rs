@@ -36,11 +36,11 @@ pub(crate) async fn runs(command: RunsCommand) -> Result<Exit, Failure> {
             let run = find::run(&store, &run.run).await?;
             show::show(&store, &run, output.json).await
         }
-        RunsCommand::Logs { run, follow, output, verbosity, data } => {
+        RunsCommand::Logs { run, follow, output, loudness, data } => {
             let mut signals = Signals::listen()?;
             let store = data::open_to_read(&data::folder_of(&data)?)?;
             let run = find::run(&store, &run.run).await?;
-            let mut screen = follow::Screen::stdout(output.json, verbosity.level());
+            let mut screen = follow::Screen::stdout(output.json, loudness.level());
             match follow {
                 false => {
                     follow::all(&store, &run.id, 0, &mut screen).await?;

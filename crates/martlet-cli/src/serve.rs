@@ -18,7 +18,6 @@ use crate::args::ServeArgs;
 use crate::config::{self, CommandHost};
 use crate::data;
 use crate::exit::{Exit, Failure};
-use crate::render::Level;
 use crate::signals::Signals;
 
 pub(crate) use catalog::{Chosen, catalog};
@@ -37,7 +36,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     let listener = listen(address).await?;
     let foundation = Foundation::open(&folder, service_options(&config)).map_err(foundation_failure)?;
 
-    let level = if args.quiet { Level::Quiet } else { Level::Normal };
+    let level = args.loudness.level();
     let host = CommandHost::new(&config, args.sandbox)?.asking(foundation.ask_user());
     let chosen = Chosen { model: &args.model, config: &config, host: &host, level };
     let catalog = catalog(&chosen, &mut signals).await?;

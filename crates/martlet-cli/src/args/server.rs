@@ -7,7 +7,8 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use martlet_config::settings::Address;
 use martlet_server::keys::Scope;
 
-use super::{ConfigArgs, ModelArgs, Verbosity, time};
+use super::{ConfigArgs, ModelArgs, time};
+use crate::render::Level;
 use crate::sandbox::Place;
 
 pub(super) const SERVE_EXAMPLES: &str = "\
@@ -73,13 +74,31 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum)]
     pub(crate) sandbox: Option<Place>,
 
-    /// Say nothing but warnings, errors and the address
-    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) loudness: Loudness,
+}
 
-    /// Say more; the variable MARTLET_LOG chooses in detail
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) verbose: bool,
+/// How much is told.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Loudness {
+    /// Say nothing but what is needed
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say more
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl Loudness {
+    pub(crate) fn level(self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
 }
 
 /// How a server knows who asks.
@@ -137,7 +156,7 @@ pub(crate) enum RunsCommand {
         output: JsonArgs,
 
         #[command(flatten)]
-        verbosity: Verbosity,
+        loudness: Loudness,
 
         #[command(flatten)]
         data: DataArgs,
@@ -277,7 +296,7 @@ pub(crate) struct DriveArgs {
     pub(crate) sandbox: Option<Place>,
 
     #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
+    pub(crate) loudness: Loudness,
 }
 
 /// Where a run stands.

@@ -76,7 +76,7 @@ async fn begin(
         Err(error) => return Err(serve::foundation_failure(error)),
     };
     let host = serve::host(config, args.sandbox, &foundation)?;
-    let level = args.verbosity.level();
+    let level = args.loudness.level();
     let chosen = Chosen { model: &args.model, config, host: &host, level };
     let catalog = serve::catalog(&chosen, signals).await?;
     let is_offered = match run.kind {
@@ -100,7 +100,7 @@ async fn watch(
     args: &DriveArgs,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
-    let mut screen = Screen::stderr(false, args.verbosity.level());
+    let mut screen = Screen::stderr(false, args.loudness.level());
     let seen = signals.unless_stopped(follow::to_the_end(service.store(), run, &mut screen)).await;
     service.shut_down().await;
     if let Err(Failure::Quiet(_)) = &seen {
@@ -117,7 +117,7 @@ async fn beside(
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let store = data::open_to_read(folder)?;
-    let mut screen = Screen::stderr(false, args.verbosity.level());
+    let mut screen = Screen::stderr(false, args.loudness.level());
     let exit = signals.unless_stopped(follow::to_the_end(&store, run, &mut screen)).await?;
     told(store.run(run).await?, exit, args)
 }

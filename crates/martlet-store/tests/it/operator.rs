@@ -45,7 +45,8 @@ fn runs_and_questions_of_all_owners_are_listed_and_found_by_the_beginnings_of_th
         let steps: Vec<u32> = of_run.iter().map(|row| row.effect.step).collect();
         assert_eq!(steps, [1, 2], "the oldest first");
         let id: &ApprovalId = &of_run[0].id;
-        assert_eq!(store.approvals_named(&id.as_str()[..20], 10).await.unwrap(), [id.clone()]);
+        let named = store.approvals_named(&id.as_str()[..20], 10).await.unwrap();
+        assert!(named.len() == 1 && named[0] == *id);
         assert_eq!(store.approvals_named("appr_", 3).await.unwrap().len(), 3);
     });
 }

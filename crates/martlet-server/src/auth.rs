@@ -38,10 +38,16 @@ impl Caller {
     /// # Errors
     /// The caller may not.
     pub fn need(&self, scope: Scope) -> Result<(), Problem> {
-        if self.scopes.allow(scope) {
+        self.need_one(&[scope])
+    }
+
+    fn need_one(&self, scopes: &[Scope]) -> Result<(), Problem> {
+        if scopes.iter().any(|scope| self.scopes.allow(*scope)) {
             return Ok(());
         }
-        let detail = format!("this needs the scope `{scope}`, which your key has not: ask for a key with it");
+        let names: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        let names = names.join(" or ");
+        let detail = format!("this needs the scope {names}, which your key has not: ask for a key with it");
         Err(Problem::new(ProblemKind::Forbidden, detail))
     }
 }
@@ -56,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 macro_rules! callers {
-    ($($(#[$doc:meta])* $name:ident($scope:ident);)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($($scope:ident),+);)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub(crate) struct $name(pub(crate) Caller);
@@ -66,7 +72,7 @@ macro_rules! callers {
 
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
                 let caller = Caller::from_request_parts(parts, state).await?;
-                caller.need(Scope::$scope)?;
+                caller.need_one(&[$(Scope::$scope),+])?;
                 Ok(Self(caller))
             }
         }
@@ -78,6 +84,10 @@ callers! {
     Runner(Run);
     /// A caller who may see what is theirs.
     Reader(Read);
+    /// A caller who may see questions: own ones, or with `approve` those of the tenant.
+    Onlooker(Read, Approve);
+    /// A caller who may decide questions: own ones, or with `approve` those of the tenant.
+    Decider(Run, Approve);
     /// A caller who may do everything.
     Administrator(Admin);
 }

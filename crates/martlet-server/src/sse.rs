@@ -5,7 +5,7 @@
 //! one that does not read is not served, and cut off when its connection times out.
 
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -16,7 +16,7 @@ use http::{HeaderName, StatusCode};
 use martlet_core::RunId;
 use martlet_store::{RunState, StoredEvent};
 use serde_json::{Value, json};
-use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use crate::auth::{self, Caller};
 use crate::hub::{Frame, Watch};
@@ -73,7 +73,7 @@ pub(crate) fn events(api: Api, caller: Caller, run: RunId, after: u64) -> Respon
 }
 
 fn checks() -> Interval {
-    let mut checks = interval_at(tokio::time::Instant::now() + CHECK, CHECK);
+    let mut checks = interval_at(Instant::now() + CHECK, CHECK);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     checks
 }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::display::show;
 use super::runs::page_size;
-use crate::auth::Caller;
+use crate::auth::{Caller, Decider, Onlooker};
 use crate::keys::Scope;
 use crate::problem::{Body, Path, Problem, Query};
 use crate::router::Api;
@@ -184,7 +184,7 @@ impl Decide {
     get, path = "/api/v1/approvals", tag = "approvals", params(ListApprovals), responses((status = 200, body = Approvals)),
 )]
 pub(crate) async fn list_approvals(
-    caller: Caller,
+    Onlooker(caller): Onlooker,
     State(api): State<Api>,
     Query(asked): Query<ListApprovals>,
 ) -> Result<Json<Approvals>, Problem> {
@@ -194,20 +194,18 @@ pub(crate) async fn list_approvals(
     let rows = if caller.scopes.allow(Scope::Approve) {
         api.store().of_tenant(&owner.tenant).approvals(pending_only, limit).await
     } else {
-        caller.need(Scope::Read)?;
         api.store().of(owner).approvals(pending_only, limit).await
     };
     let rows = rows.map_err(|error| api.failed(error))?;
     Ok(Json(Approvals { approvals: rows.into_iter().map(Into::into).collect() }))
 }
 
-/// A question that the caller may see; `own` is the scope that it takes for one of the caller's own runs.
-async fn find(api: &Api, caller: &Caller, id: &ApprovalId, own: Scope) -> Result<ApprovalRow, Problem> {
+/// A question that the caller may see.
+async fn find(api: &Api, caller: &Caller, id: &ApprovalId) -> Result<ApprovalRow, Problem> {
     let owner = &caller.principal;
     let row = if caller.scopes.allow(Scope::Approve) {
         api.store().of_tenant(&owner.tenant).approval(id).await
     } else {
-        caller.need(own)?;
         api.store().of(owner).approval(id).await
     };
     row.map_err(|error| api.failed(error))?.ok_or_else(|| Problem::not_found("question"))
@@ -220,11 +218,11 @@ async fn find(api: &Api, caller: &Caller, id: &ApprovalId, own: Scope) -> Result
     responses((status = 200, body = ApprovalView), (status = 404, description = "There is no such question.")),
 )]
 pub(crate) async fn get_approval(
-    caller: Caller,
+    Onlooker(caller): Onlooker,
     State(api): State<Api>,
     Path(id): Path<ApprovalId>,
 ) -> Result<Json<ApprovalView>, Problem> {
-    Ok(Json(find(&api, &caller, &id, Scope::Read).await?.into()))
+    Ok(Json(find(&api, &caller, &id).await?.into()))
 }
 
 /// Decides a question. Of all decisions exactly one is taken.
@@ -238,12 +236,12 @@ pub(crate) async fn get_approval(
     ),
 )]
 pub(crate) async fn decide_approval(
-    caller: Caller,
+    Decider(caller): Decider,
     State(api): State<Api>,
     Path(id): Path<ApprovalId>,
     Body(asked): Body<Decide>,
 ) -> Result<Json<ApprovalView>, Problem> {
-    let row = find(&api, &caller, &id, Scope::Run).await?;
+    let row = find(&api, &caller, &id).await?;
     let (digest, answer) = asked.answer()?;
     let row = api.service().answer(&row, digest, answer, &caller.principal).await?;
     Ok(Json(row.into()))

@@ -1,6 +1,14 @@
 //! The HTTP API, as its clients meet it: over TCP, with models that follow a script.
 
 mod api;
+mod approvals;
+mod auth;
+mod document;
+mod faults;
+mod files;
+mod openapi;
+mod origin;
+mod owners;
 mod server;
 mod stream;
 

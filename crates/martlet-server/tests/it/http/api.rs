@@ -127,7 +127,7 @@ async fn what_is_on_offer_and_who_asks_is_told() {
     let agents = ann.get("/api/v1/agents").await.is(200);
     let names: Vec<_> =
         agents["agents"].as_array().unwrap().iter().map(|agent| agent["name"].clone()).collect();
-    assert_eq!(names, ["echo", "slow", "payer", "asker"]);
+    assert_eq!(names, ["echo", "slow", "payer", "asker", "planner"]);
     let payer = ann.get("/api/v1/agents/payer").await.is(200);
     assert_eq!(payer["tools"][0]["name"], "pay");
     assert_eq!(payer["tools"][0]["needs_approval"], true);

@@ -49,6 +49,10 @@ pub(crate) struct Agents {
     pub(crate) dropped: Arc<Notify>,
     /// How often the tool `pay` was performed.
     pub(crate) paid: Arc<AtomicUsize>,
+    /// The agent that is taken where a request names none.
+    pub(crate) default: &'static str,
+    /// How often `slow` began to wait.
+    pub(crate) waiters: Arc<AtomicUsize>,
 }
 
 pub(crate) fn agents() -> Agents {
@@ -57,6 +61,8 @@ pub(crate) fn agents() -> Agents {
         waiting: Arc::default(),
         dropped: Arc::default(),
         paid: Arc::default(),
+        default: "echo",
+        waiters: Arc::default(),
     }
 }
 
@@ -90,9 +96,12 @@ impl Agents {
             false => ScriptedReply::tool_call("wait", json!({})),
         });
         let (gate, waiting, dropped) = (self.gate.clone(), self.waiting.clone(), self.dropped.clone());
+        let waiters = self.waiters.clone();
         let wait = tool_fn(ToolSpec::new("wait", "Waits."), move |_: Nothing, _cx: ToolContext| {
             let (gate, waiting, told) = (gate.clone(), waiting.clone(), Told(dropped.clone()));
+            let waiters = waiters.clone();
             async move {
+                waiters.fetch_add(1, Ordering::SeqCst);
                 waiting.notify_one();
                 gate.acquire().await.map_err(|error| ToolError::new(error.to_string()))?.forget();
                 // It was let: this is no wait that was given up.
@@ -119,6 +128,11 @@ impl Agents {
             }
             false => ScriptedReply::tool_call("ask_user", json!({"question": "which one?"})),
         });
+        let planner = ScriptedModel::from_fn(|_, _| {
+            let task = json!({"description": "pay", "tool_name": "pay", "requires_user_input": false});
+            let plan = json!({"has_sufficient_info": true, "reasoning": "clear", "tasks": [task]});
+            ScriptedReply::text(plan.to_string())
+        });
         let flow = Graph::new("flow")
             .node("a", |_: martlet::Input| async { Ok::<_, NodeFailure>(json!("from a")) })
             .node("b", |_: martlet::Input| async { Ok::<_, NodeFailure>(json!("from b")) })
@@ -129,9 +143,11 @@ impl Agents {
         Catalog::new()
             .agent("echo", agent(echo).build().unwrap())
             .agent("slow", agent(slow).tool(wait).build().unwrap())
-            .agent("payer", agent(payer).tool(pay.needs_approval()).build().unwrap())
+            .agent("payer", agent(payer).tool(pay.clone().needs_approval()).build().unwrap())
             .agent("asker", agent(asker).tool(foundation.ask_user()).build().unwrap())
+            .agent("planner", Agent::reasoning(planner).tool(pay.needs_approval()).build().unwrap())
             .workflow("flow", flow)
+            .default_agent(self.default)
     }
 }
 
@@ -154,6 +170,28 @@ impl Server {
     /// Where everybody shows a key.
     pub(crate) async fn start() -> Self {
         Self::start_with(quick(), HttpOptions::new(Auth::Keys)).await
+    }
+
+    /// Where `payer` is taken if no agent is named.
+    pub(crate) async fn start_payer() -> Self {
+        Self::start_agents(Agents { default: "payer", ..agents() }).await
+    }
+
+    /// Where `planner` is.
+    pub(crate) async fn start_planner() -> Self {
+        Self::start_agents(Agents { default: "planner", ..agents() }).await
+    }
+
+    /// Where `slow` is.
+    pub(crate) async fn start_slow() -> Self {
+        Self::start_agents(Agents { default: "slow", ..agents() }).await
+    }
+
+    async fn start_agents(agents: Agents) -> Self {
+        let (folder, http) = (tempfile::tempdir().unwrap(), HttpOptions::new(Auth::Keys));
+        let mut server = Self::start_in(folder.path(), quick(), http, agents, |router| router).await;
+        server.folder = Some(folder);
+        server
     }
 
     pub(crate) async fn start_with(service: ServiceOptions, http: HttpOptions) -> Self {

@@ -1,6 +1,6 @@
 //! The desk: where the questions of runs lie until a person answers, also over a restart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,11 +22,13 @@ pub(crate) struct Desk {
     waiting: Arc<Mutex<HashMap<ApprovalId, watch::Sender<Option<Answer>>>>>,
     /// Whom the runs that are under way belong to.
     owners: Arc<Mutex<HashMap<RunId, Principal>>>,
+    /// Runs with a question that could not be stored.
+    unasked: Arc<Mutex<HashSet<RunId>>>,
 }
 
 impl Desk {
     pub(crate) fn new(store: Store, expiry: Duration) -> Self {
-        Self { store, expiry, waiting: Arc::default(), owners: Arc::default() }
+        Self { store, expiry, waiting: Arc::default(), owners: Arc::default(), unasked: Arc::default() }
     }
 
     /// Says whose run it is, while it is under way.
@@ -36,6 +38,11 @@ impl Desk {
 
     pub(crate) fn closed(&self, root: &RunId) {
         lock(&self.owners).remove(root);
+    }
+
+    /// Whether a question of the run could not be stored since this was last asked: then nobody can answer it.
+    pub(crate) fn take_unasked(&self, root: &RunId) -> bool {
+        lock(&self.unasked).remove(root)
     }
 
     /// Takes an answer, once. Whoever waits for it in this process is told.
@@ -56,6 +63,15 @@ impl Desk {
     /// Tells whoever waits that the time for an answer is over.
     pub(crate) fn expired(&self, id: &ApprovalId) {
         self.tell(id, Answer::Deny { reason: EXPIRED.into() });
+    }
+
+    /// A question that could not be stored must neither be taken as answered nor be forgotten: the run is given up as if
+    /// it waited, and asks again when it goes on.
+    async fn stored_nothing<T>(&self, question: Question<'_>, error: &StoreError) -> T {
+        tracing::error!(run = %question.root, %error, "a question could not be stored");
+        lock(&self.unasked).insert(question.root.clone());
+        let _waiting = question.waiting_for_person();
+        std::future::pending().await
     }
 
     fn tell(&self, id: &ApprovalId, answer: Answer) {
@@ -138,7 +154,7 @@ impl Approver for Desk {
                 Ok(Answer::Deny { reason }) => Decision::Denied { reason },
                 // Not to be taken for a yes.
                 Ok(_) => Decision::Denied { reason: "the answer was none to this question".into() },
-                Err(error) => stored_nothing(question, &error).await,
+                Err(error) => self.stored_nothing(question, &error).await,
             }
         })
     }
@@ -158,18 +174,10 @@ impl Approver for Desk {
                 Ok(Answer::Repeat) => Doubt::Repeat,
                 Ok(Answer::Done { output }) => Doubt::Done { output: ToolOutput::from(output) },
                 Ok(_) => Doubt::Unknown,
-                Err(error) => stored_nothing(question, &error).await,
+                Err(error) => self.stored_nothing(question, &error).await,
             }
         })
     }
-}
-
-/// A question that could not be stored must neither be taken as answered nor be forgotten: the run is given up as if it
-/// waited, and asks again when it goes on.
-async fn stored_nothing<T>(question: Question<'_>, error: &StoreError) -> T {
-    tracing::error!(run = %question.root, %error, "a question could not be stored");
-    let _waiting = question.waiting_for_person();
-    std::future::pending().await
 }
 
 impl Asker for Desk {

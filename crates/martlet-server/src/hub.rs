@@ -41,7 +41,7 @@ impl Hub {
                 frames
             }
         };
-        Watch { frames, hub: self.clone(), root: root.clone() }
+        Watch { frames: Some(frames), hub: self.clone(), root: root.clone() }
     }
 
     /// Shows something to all who watch the run. Never waits.
@@ -65,7 +65,8 @@ impl Hub {
 /// Somebody who watches a run.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    frames: broadcast::Receiver<Frame>,
+    /// Always there but while this is dropped.
+    frames: Option<broadcast::Receiver<Frame>>,
     hub: Hub,
     root: RunId,
 }
@@ -77,7 +78,8 @@ pub(crate) struct Missed;
 impl Watch {
     /// The next frame. A watcher that is too slow is told that it missed some.
     pub(crate) async fn next(&mut self) -> Result<Frame, Missed> {
-        match self.frames.recv().await {
+        let Some(frames) = &mut self.frames else { return std::future::pending().await };
+        match frames.recv().await {
             Ok(frame) => Ok(frame),
             Err(broadcast::error::RecvError::Lagged(_)) => Err(Missed),
             // The sender is in the hub for as long as somebody watches.
@@ -89,7 +91,9 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut runs = self.hub.lock();
-        if runs.get(&self.root).is_some_and(|sender| sender.receiver_count() <= 1) {
+        // Under the lock, so that of two who leave at once the second one finds that it is the last.
+        self.frames = None;
+        if runs.get(&self.root).is_some_and(|sender| sender.receiver_count() == 0) {
             runs.remove(&self.root);
         }
     }

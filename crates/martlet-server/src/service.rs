@@ -89,11 +89,27 @@ struct Inner {
     /// Runs that are admitted and not yet stored: they start when they are.
     intake: Mutex<HashMap<RunId, oneshot::Receiver<RunRow>>>,
     /// Runs that could not go on because the storage failed.
-    stalled: Mutex<Vec<RunId>>,
+    stalled: Mutex<HashMap<RunId, Stalled>>,
     storage_failed: AtomicBool,
     draining: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// A run that could not go on.
+#[derive(Debug, Default)]
+struct Stalled {
+    tries: u32,
+    /// When it may try again; nothing while it does.
+    next_ms: Option<u64>,
+}
+
+impl Stalled {
+    /// After 2 s, 4 s, and so on up to about 4 minutes: what it does not get stored it does again, and that may cost.
+    fn again(&mut self, now_ms: u64) {
+        self.next_ms = Some(now_ms.saturating_add(2_000 << self.tries.min(7)));
+        self.tries = self.tries.saturating_add(1);
+    }
 }
 
 /// A run that is under way.
@@ -265,6 +281,13 @@ impl Service {
             session: checked.session.clone(),
             weight: 1,
         };
+        if let Some(idempotency) = &checked.idempotency {
+            let known = self.0.store.of(&owner).run_of_key(&idempotency.key).await;
+            if let Some(row) = known.map_err(|error| self.storage(&error))? {
+                let same = row.idempotency.as_ref().is_some_and(|known| known.body == idempotency.body);
+                return if same { Ok(row) } else { Err(key_reused()) };
+            }
+        }
         let (stored, is_stored) = oneshot::channel();
         lock(&self.0.intake).insert(id.clone(), is_stored);
         let offered = lock(&self.0.admission).offer(offer, created_ms);
@@ -307,10 +330,7 @@ impl Service {
                 self.0.schedule.notify_one();
                 match not_new? {
                     Created::New(row) | Created::Existing(row) => Ok(row),
-                    Created::KeyReused => Err(Problem::new(
-                        ProblemKind::IdempotencyKeyReused,
-                        "this idempotency key was used for another request: take a new one",
-                    )),
+                    Created::KeyReused => Err(key_reused()),
                 }
             }
         }
@@ -322,21 +342,26 @@ impl Service {
     /// # Errors
     /// If the store failed.
     pub async fn cancel(&self, run: &RunId) -> Result<bool, Problem> {
+        let (service, run) = (self.clone(), run.clone());
+        // Not to be left half done when the one who asks goes away.
+        let cancelled = self.0.tasks.spawn(async move { service.cancel_now(&run).await });
+        cancelled.await.map_err(|error| Problem::internal(&error))?
+    }
+
+    async fn cancel_now(&self, run: &RunId) -> Result<bool, Problem> {
         let asked = self.0.store.request_cancel(run).await.map_err(|error| self.storage(&error))?;
         if !asked {
             return Ok(false);
         }
-        let is_live = match lock(&self.0.live).get(run) {
-            Some(live) => {
-                live.stop.send_replace(true);
-                true
-            }
-            None => false,
-        };
+        let is_live = lock(&self.0.live).contains_key(run);
         if !is_live {
             // It needs no slot to be ended.
             lock(&self.0.admission).withdraw(run);
             self.start(run.clone());
+        }
+        // Also to a run that starts just now: it may not have read yet that it is cancelled.
+        if let Some(live) = lock(&self.0.live).get(run) {
+            live.stop.send_replace(true);
         }
         Ok(true)
     }
@@ -362,16 +387,24 @@ impl Service {
             return Err(bad_request("decision", text));
         }
         if let Answer::Edit { arguments } = &answer {
-            self.check_edited(approval, arguments)?;
+            self.check_edited(approval, arguments).await?;
         }
-        let decided = self.0.desk.answer(&approval.id, digest, answer, by).await;
-        match decided.map_err(|error| self.storage(&error))? {
-            Decided::Taken(row) => {
-                self.0.metrics.decided(&row);
-                self.note_decision(&row).await;
-                self.answered(&row.root);
-                Ok(row)
+        // Who says nothing of what was shown means what is asked now.
+        let (id, digest, by) = (approval.id.clone(), digest.unwrap_or(approval.digest), by.clone());
+        let service = self.clone();
+        // Not to be left half done when the one who answers goes away.
+        let decided = self.0.tasks.spawn(async move {
+            let decided = service.0.desk.answer(&id, Some(digest), answer, &by).await?;
+            if let Decided::Taken(row) = &decided {
+                service.0.metrics.decided(row);
+                service.note_decision(row);
+                service.answered(&row.root);
             }
+            Ok::<_, StoreError>(decided)
+        });
+        let decided = decided.await.map_err(|error| Problem::internal(&error))?;
+        match decided.map_err(|error| self.storage(&error))? {
+            Decided::Taken(row) => Ok(row),
             Decided::Already(_) => {
                 Err(Problem::new(ProblemKind::AlreadyDecided, "somebody has answered this question already"))
             }
@@ -504,9 +537,8 @@ impl Service {
                 session: row.session.clone(),
                 weight: 1,
             };
-            let waits = row.state == RunState::Waiting && row.pending > 0 && !row.cancel;
-            let standing = if waits { Standing::Parked } else { Standing::Queued };
-            lock(&self.0.admission).restore(offer, standing, now_ms);
+            // Also a run that waits for somebody: an answer may have come since, and if not it is given up again.
+            lock(&self.0.admission).restore(offer, Standing::Queued, now_ms);
             self.0.metrics.recovered(row.state.as_str());
         }
         Ok(())
@@ -549,7 +581,7 @@ impl Service {
                     for approval in expired {
                         self.0.desk.expired(&approval.id);
                         self.0.metrics.decided(&approval);
-                        self.note_decision(&approval).await;
+                        self.note_decision(&approval);
                         self.answered(&approval.root);
                     }
                 }
@@ -561,10 +593,14 @@ impl Service {
             {
                 last_sweep_ms = now_ms;
                 let before = now_ms.saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
-                match self.0.store.sweep(before).await {
-                    Ok(swept) => tracing::info!(runs = swept.runs, "old runs were removed"),
-                    Err(error) => drop(self.storage(&error)),
-                }
+                let service = self.clone();
+                // Questions that expire meanwhile are not to wait for it.
+                self.0.tasks.spawn(async move {
+                    match service.0.store.sweep(before).await {
+                        Ok(swept) => tracing::info!(runs = swept.runs, "old runs were removed"),
+                        Err(error) => drop(service.storage(&error)),
+                    }
+                });
             }
         }
     }
@@ -578,9 +614,23 @@ impl Service {
         match self.0.store.probe().await {
             Ok(()) => {
                 self.0.storage_failed.store(false, Ordering::Relaxed);
-                let stalled = std::mem::take(&mut *lock(&self.0.stalled));
-                for run in stalled {
-                    lock(&self.0.admission).woken(&run, clock::now_ms());
+                let now_ms = clock::now_ms();
+                let mut due = Vec::new();
+                for (run, stalled) in lock(&self.0.stalled).iter_mut() {
+                    if stalled.next_ms.is_some_and(|next_ms| next_ms <= now_ms) {
+                        stalled.next_ms = None;
+                        due.push(run.clone());
+                    }
+                }
+                for run in due {
+                    let mut admission = lock(&self.0.admission);
+                    if admission.standing(&run).is_some() {
+                        admission.woken(&run, now_ms);
+                    } else {
+                        // It was cancelled, and only its end is to be stored.
+                        drop(admission);
+                        self.start(run);
+                    }
                 }
                 self.0.schedule.notify_one();
             }
@@ -601,7 +651,7 @@ impl Service {
     }
 
     /// Tells those who watch the run who decided what.
-    async fn note_decision(&self, row: &ApprovalRow) {
+    fn note_decision(&self, row: &ApprovalRow) {
         let by = row.by.as_ref().map(|by| by.user.to_string());
         let data = json!({
             "approval": row.id, "run": row.root, "state": row.state, "by": by,
@@ -633,6 +683,11 @@ pub(crate) fn place_of(place: Place) -> Value {
 
 pub(crate) fn bad_request(param: &str, detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::BadRequest, detail).param(param)
+}
+
+fn key_reused() -> Problem {
+    let text = "this idempotency key was used for another request: take a new one";
+    Problem::new(ProblemKind::IdempotencyKeyReused, text)
 }
 
 fn storage_full() -> Problem {

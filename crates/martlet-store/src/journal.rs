@@ -26,6 +26,23 @@ pub trait Journal: Send + Sync {
     /// nothing was changed.
     fn append<'a>(&'a self, run: &'a RunId, seq: u64, entry: Entry) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// Begins a run with several records at once, as numbers 0 and following. A journal on disk writes all of them or none.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn begin_with<'a>(
+        &'a self,
+        run: &'a RunId,
+        entries: Vec<Entry>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            for (seq, entry) in (0..).zip(entries) {
+                self.append(run, seq, entry).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// What is recorded of a run; nothing for a run that is not known.
     ///
     /// # Errors

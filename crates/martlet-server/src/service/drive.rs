@@ -1,6 +1,6 @@
 //! Driving one run: from its start, or from where it was left, to its end or to the next question.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,10 @@ impl Service {
                     Ok(row) => Ok(Some(row)),
                     Err(_) => {
                         // It was not taken in after all.
-                        lock(&service.0.live).remove(&run);
+                        let mut live = lock(&service.0.live);
+                        live.remove(&run);
+                        lock(&service.0.admission).ended(&run, clock::now_ms());
+                        service.0.schedule.notify_one();
                         return;
                     }
                 },
@@ -81,6 +84,7 @@ impl Service {
                 self.0.desk.closed(run);
                 match drove {
                     Drove::Ended(end) => self.end(&row, end).await,
+                    Drove::Parked if self.0.desk.take_unasked(run) => Drove::Stalled,
                     Drove::Parked => match self.state(run, RunState::Waiting).await {
                         Ok(()) => Drove::Parked,
                         Err(_) => Drove::Stalled,
@@ -105,16 +109,18 @@ impl Service {
             Drove::Left => {}
             Drove::Parked => {
                 admission.parked(run, now_ms);
-                // An answer came while the run was being given up.
-                if live.is_some_and(|live| live.answered) {
+                // An answer came while the run was being given up, or somebody wants it to end.
+                if live.is_some_and(|live| live.answered || *live.stop.borrow()) {
                     admission.woken(run, now_ms);
                 }
             }
             Drove::Stalled => {
                 admission.parked(run, now_ms);
-                lock(&self.0.stalled).push(run.clone());
+                lock(&self.0.stalled).entry(run.clone()).or_default().again(now_ms);
+                return;
             }
         }
+        lock(&self.0.stalled).remove(run);
     }
 
     /// Stores the end of a run and tells those who watch it.
@@ -150,7 +156,7 @@ impl Service {
     async fn drive_row(&self, row: &RunRow, stopped: watch::Receiver<bool>) -> Drove {
         // Its first event is committed with its first record.
         let fresh = row.last_event == 0;
-        if fresh && row.cancel {
+        if fresh && (row.cancel || *stopped.borrow()) {
             return ended_unbegun();
         }
         let spec = match RunSpec::of(row) {
@@ -299,7 +305,12 @@ impl Service {
             return run.await;
         }
         let runtime = tokio::runtime::Handle::current();
-        tokio::task::spawn_blocking(move || runtime.block_on(run)).await.ok().flatten()
+        match tokio::task::spawn_blocking(move || runtime.block_on(run)).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The runtime is being shut down.
+            Err(_) => None,
+        }
     }
 
     /// Shows what streams to those who watch the run.

@@ -30,6 +30,14 @@ impl Journal for Recorder {
         })
     }
 
+    fn begin_with<'a>(
+        &'a self,
+        run: &'a RunId,
+        entries: Vec<Entry>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.begin_with(run, entries)
+    }
+
     fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Recorded, StoreError>> {
         Journal::read(&self.store, run)
     }

@@ -237,17 +237,19 @@ impl Service {
     }
 
     /// Whether the arguments that somebody puts in the place of a call's fit the tool.
-    pub(super) fn check_edited(
+    pub(super) async fn check_edited(
         &self,
         approval: &ApprovalRow,
         arguments: &Map<String, Value>,
     ) -> Result<(), Problem> {
-        // Tools of agents that others manage are not known here: the run itself checks all of them.
-        let specs = self.catalog().agents().values().flat_map(|offered| offered.agent.spec().tools.iter());
-        let Some(spec) = specs.into_iter().find(|spec| spec.name == approval.tool) else { return Ok(()) };
+        // Tools of agents that others manage, and of nodes, are not known here: the run itself checks all of them.
         if approval.root != approval.effect.run {
             return Ok(());
         }
+        let row = self.store().run(&approval.root).await.map_err(|error| self.storage(&error))?;
+        let offered = row.and_then(|row| self.offered(row.kind, &row.name));
+        let Some(Offered::Agent(offered)) = offered else { return Ok(()) };
+        let Some(spec) = offered.agent.spec().tool(&approval.tool) else { return Ok(()) };
         spec.validate(arguments).map_err(|error| bad_request("arguments", error.to_string()))
     }
 }

@@ -10,7 +10,8 @@ use martlet::tools::{ToolExt as _, tool_fn};
 use martlet::{Agent, Tool, ToolContext, ToolError, ToolSpec};
 use martlet_server::{Catalog, Foundation, NewTask, Service, ServiceOptions};
 use martlet_store::{
-    Answer, ApprovalKind, ApprovalRow, ApprovalState, NewSession, RunRow, RunState, SessionId,
+    Answer, ApprovalKind, ApprovalRow, ApprovalState, Idempotency, NewSession, RunRow, RunState, SessionId,
+    ValueId,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
@@ -316,5 +317,53 @@ async fn a_model_that_panics_ends_its_run_and_frees_the_slot() {
     let first = service.ended(&first.id).await.unwrap();
     assert!(first.error.unwrap().contains("panic"));
     assert_eq!(service.ended(&second.id).await.unwrap().answer, Some(json!("fine")));
+    service.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_in_the_queue_never_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = at_once();
+    options.limits.max_running_per_user = 1;
+    let started = Arc::new(Notify::new());
+    let tell = started.clone();
+    let hangs = tool_fn(ToolSpec::new("launch", "Hangs."), move |_: Nothing, _cx: ToolContext| {
+        tell.notify_one();
+        std::future::pending::<Result<Value, ToolError>>()
+    });
+    let service = serve(folder.path(), options, launcher(hangs)).await;
+    let first = service.submit(&ann(), NewTask::words("Go.")).await.unwrap();
+    started.notified().await;
+    let second = service.submit(&ann(), NewTask::words("Go, too.")).await.unwrap();
+    assert!(service.cancel(&second.id).await.unwrap());
+    let second = service.ended(&second.id).await.unwrap();
+    assert_eq!((second.outcome.as_deref(), second.last_event), (Some("cancelled"), 0));
+    assert!(service.cancel(&first.id).await.unwrap());
+    assert_eq!(service.ended(&first.id).await.unwrap().outcome.as_deref(), Some("cancelled"));
+    service.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_takes_no_slot_and_is_answered_also_where_the_queue_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = at_once();
+    options.limits.max_running_per_user = 1;
+    options.limits.max_queued_per_user = 1;
+    let (launch, _) = counting();
+    let service = serve(folder.path(), options, launcher(launch.needs_approval())).await;
+    let task = |words: &str| {
+        let mut task = NewTask::words(words);
+        task.idempotency = Some(Idempotency { key: "once".into(), body: ValueId::of(words.as_bytes()) });
+        task
+    };
+    let first = service.submit(&ann(), task("Go.")).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(service.submit(&ann(), task("Go.")).await.unwrap().id, first.id);
+    }
+    assert!(service.submit(&ann(), task("Stay.")).await.is_err());
+    stands(&service, &first, RunState::Waiting).await;
+    // The slot is free, and stays so.
+    let second = service.submit(&ann(), NewTask::words("Go, too.")).await.unwrap();
+    stands(&service, &second, RunState::Waiting).await;
     service.shut_down().await;
 }

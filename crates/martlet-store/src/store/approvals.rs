@@ -201,17 +201,14 @@ fn decide(commit: &mut Commit<'_>, scope: &Scope, decision: &Decision<'_>) -> Re
         "UPDATE approvals SET state = ?2, decided_ms = ?3, answer = ?4, by_tenant = ?5, by_user = ?6 WHERE name = ?1",
     )?;
     let at = row::int(decision.at_ms);
-    row.decided_ms = Some(decision.at_ms);
     if row.expires_ms <= decision.at_ms {
-        row.state = ApprovalState::Expired;
-        let nobody: Option<&str> = None;
-        update.execute(params![row.id.as_str(), row.state.as_str(), at, nobody, nobody, nobody])?;
+        // `expire` says so, to whoever waits for it.
         return Ok(Decided::Expired(row));
     }
     if decision.digest.is_some_and(|digest| digest != row.digest) {
-        row.decided_ms = None;
         return Ok(Decided::Changed(row));
     }
+    row.decided_ms = Some(decision.at_ms);
     if !decision.answer.fits(row.kind) {
         let kind = row.kind;
         return Err(StoreError::refused(format!(

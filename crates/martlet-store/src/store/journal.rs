@@ -21,6 +21,20 @@ impl Journal for Store {
         })
     }
 
+    fn begin_with<'a>(
+        &'a self,
+        run: &'a RunId,
+        entries: Vec<Entry>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let run = run.clone();
+            self.write(move |commit| {
+                (0..).zip(&entries).try_for_each(|(seq, entry)| append(commit, &run, seq, entry))
+            })
+            .await
+        })
+    }
+
     fn read<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Recorded, StoreError>> {
         Box::pin(async move {
             let run = run.clone();

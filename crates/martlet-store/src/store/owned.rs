@@ -50,6 +50,15 @@ impl Owned<'_> {
         self.store.read(move |connection| runs::find_owned(connection, &id, &owner)).await
     }
 
+    /// The run that a request under this idempotency key created.
+    ///
+    /// # Errors
+    /// If the storage failed.
+    pub async fn run_of_key(&self, key: &str) -> Result<Option<RunRow>, StoreError> {
+        let (key, owner) = (key.to_owned(), self.owner.clone());
+        self.store.read(move |connection| runs::find_by_key(connection, &owner, &key)).await
+    }
+
     /// The events of a run ([`Store::events`]); none if there is no such run.
     ///
     /// # Errors

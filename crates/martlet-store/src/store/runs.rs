@@ -109,13 +109,7 @@ fn create(commit: &mut Commit<'_>, new: &NewRun) -> Result<Created, Failure> {
     let connection = commit.connection;
     let (tenant, user) = (&*new.owner.tenant, &*new.owner.user);
     if let Some(Idempotency { key, body }) = &new.idempotency {
-        let known = connection
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM runs WHERE tenant = ?1 AND user = ?2 AND idempotency_key = ?3"
-            ))?
-            .query_row((tenant, user, key), run_of)
-            .optional()?;
-        if let Some(run) = known {
+        if let Some(run) = find_by_key(connection, &new.owner, key)? {
             let same = run.idempotency.as_ref().is_some_and(|known| known.body == *body);
             return Ok(if same { Created::Existing(run) } else { Created::KeyReused });
         }
@@ -203,6 +197,21 @@ pub(super) fn find_owned(
     let found = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE name = ?1 AND tenant = ?2 AND user = ?3"))?
         .query_row((run.as_str(), &*owner.tenant, &*owner.user), run_of)
+        .optional()?;
+    Ok(found)
+}
+
+/// The run that a request under this idempotency key created.
+pub(super) fn find_by_key(
+    connection: &Connection,
+    owner: &Principal,
+    key: &str,
+) -> Result<Option<RunRow>, Failure> {
+    let found = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM runs WHERE tenant = ?1 AND user = ?2 AND idempotency_key = ?3"
+        ))?
+        .query_row((&*owner.tenant, &*owner.user, key), run_of)
         .optional()?;
     Ok(found)
 }

@@ -25,10 +25,10 @@ pub(crate) async fn fork<H: Host>(
     let mut records = recorded.records.iter().map(|bytes| JournalRecord::read(bytes, &recorded.values));
     let Some(first) = records.next() else { return Err(unreadable("the journal does not hold it".into())) };
     let first = first.map_err(unreadable)?;
-    let mut log = Log::of(Some(journal.clone()), to.clone());
+    let log = Log::of(Some(journal.clone()), to.clone());
     let start = log.prepare(&first)?;
     let mut machine = host.restart(to.clone(), first).map_err(unreadable)?;
-    let mut entries = vec![(start, machine.take_events())];
+    let mut entries = vec![start.with(&machine.take_events())?];
     for record in records {
         let JournalRecord::Settled { settlement } = record.map_err(unreadable)? else { continue };
         let mut settlement = settlement.into_owned();
@@ -39,13 +39,11 @@ pub(crate) async fn fork<H: Host>(
         let entry = log.prepare(&JournalRecord::Settled { settlement: Cow::Borrowed(&settlement) })?;
         let _ = machine.take_effects();
         machine.settle(settlement).map_err(|error| unreadable(error.to_string()))?;
-        entries.push((entry, machine.take_events()));
+        entries.push(entry.with(&machine.take_events())?);
     }
     if machine.is_finished() {
         return Err(unreadable(format!("it ended before step {step}: choose a step that it took")));
     }
-    for (entry, events) in entries {
-        log.commit(&to, entry, &events).await?;
-    }
-    Ok(())
+    // All at once: a part of them would be a fork from an earlier step.
+    Ok(journal.begin_with(&to, entries.into_iter().flatten().collect()).await?)
 }

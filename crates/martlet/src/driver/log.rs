@@ -25,6 +25,19 @@ pub(super) struct Log {
 /// A record in the form in which it is stored; nothing where nothing is recorded.
 pub(super) struct Prepared(Option<Entry>);
 
+impl Prepared {
+    /// Adds the events that follow from it.
+    pub(super) fn with(self, events: &[Event]) -> Result<Option<Entry>, DriveError> {
+        let Some(mut entry) = self.0 else { return Ok(None) };
+        for event in events {
+            let event = serde_json::to_vec(event)
+                .map_err(|error| DriveError::Unreadable(format!("an event cannot be written: {error}")))?;
+            entry.events.push(Bytes::from(event));
+        }
+        Ok(Some(entry))
+    }
+}
+
 impl Log {
     pub(super) fn new(scope: &Scope) -> Self {
         Self::of(scope.journal().cloned(), scope.root().clone())
@@ -52,12 +65,7 @@ impl Log {
         record: Prepared,
         events: &[Event],
     ) -> Result<(), DriveError> {
-        let (Some(journal), Some(mut entry)) = (&self.journal, record.0) else { return Ok(()) };
-        for event in events {
-            let event = serde_json::to_vec(event)
-                .map_err(|error| DriveError::Unreadable(format!("an event cannot be written: {error}")))?;
-            entry.events.push(Bytes::from(event));
-        }
+        let (Some(journal), Some(entry)) = (&self.journal, record.with(events)?) else { return Ok(()) };
         journal.append(run, self.next, entry).await?;
         self.next += 1;
         Ok(())

@@ -5,14 +5,7 @@
 //!
 //! `cargo bench --ignore-rust-version --workspace --bench promises [-- CASE …]`; all cases by default.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it is run by hand"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "it is run by hand")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -38,6 +38,18 @@ pub(crate) struct Events {
     next: Option<u64>,
 }
 
+/// One frame of a stream of events.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it is written by hand, and here for those who read the document")]
+pub(crate) struct StreamFrame {
+    /// The number of a stored event. What is shown in passing has none.
+    id: Option<String>,
+    /// The name of what is shown in passing: `queue`, `state`, `stream`, `approval`, and `end`, which is the last.
+    event: Option<String>,
+    /// JSON: the event with its number as `id`, or what is shown in passing.
+    data: String,
+}
+
 /// Shows what happened in a run. As `text/event-stream`, which is the default: from the beginning or behind `Last-Event-ID`
 /// until the run has ended. Stored events come with their number (`id:`), the rest with a name (`event:`): `queue`, `state`,
 /// `stream`, `approval`, and `end`, which is the last. As `application/json`: a page.
@@ -50,7 +62,7 @@ pub(crate) struct Events {
     ),
     responses(
         (status = 200, description = "A page of events, or the stream.",
-         content((Events = "application/json"), (String = "text/event-stream"))),
+         content((Events = "application/json"), (StreamFrame = "text/event-stream"))),
         (status = 404, description = "There is no such run."),
     ),
 )]

@@ -212,7 +212,7 @@ pub(crate) async fn list_files(
     get, path = "/api/v1/files/{id}", tag = "files",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_-]{1,128}$")),
     responses(
-        (status = 200, description = "The content.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "The content.", content_type = "*/*", body = Vec<u8>),
         (status = 404, description = "There is no such file."),
     ),
 )]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::events::StreamFrame;
 use super::run::{LaneWord, RunStateWord, RunView, Runs, address};
 use super::wait::{Ephemeral, preferred, settled};
 use crate::auth::{Reader, Runner};
@@ -97,7 +98,7 @@ pub(crate) struct ListRuns {
     ),
     responses(
         (status = 200, description = "The run has ended; or its events, if `text/event-stream` is accepted.",
-         content((RunView = "application/json"), (String = "text/event-stream"))),
+         content((RunView = "application/json"), (StreamFrame = "text/event-stream"))),
         (status = 202, description = "The run is stored and will be done.", body = RunView,
          headers(("Location" = String, description = "The address of the run."))),
     ),

@@ -129,6 +129,7 @@ fn codes_and_statuses_stay_as_they_are() {
             "422 idempotency_key_reused",
             "429 queue_full",
             "429 user_limit",
+            "502 run_failed",
             "503 draining",
             "503 storage_full",
             "503 storage_unavailable",

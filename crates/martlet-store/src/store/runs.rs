@@ -108,11 +108,11 @@ impl Store {
 fn create(commit: &mut Commit<'_>, new: &NewRun) -> Result<Created, Failure> {
     let connection = commit.connection;
     let (tenant, user) = (&*new.owner.tenant, &*new.owner.user);
-    if let Some(Idempotency { key, body }) = &new.idempotency {
-        if let Some(run) = find_by_key(connection, &new.owner, key)? {
-            let same = run.idempotency.as_ref().is_some_and(|known| known.body == *body);
-            return Ok(if same { Created::Existing(run) } else { Created::KeyReused });
-        }
+    if let Some(Idempotency { key, body }) = &new.idempotency
+        && let Some(run) = find_by_key(connection, &new.owner, key)?
+    {
+        let same = run.idempotency.as_ref().is_some_and(|known| known.body == *body);
+        return Ok(if same { Created::Existing(run) } else { Created::KeyReused });
     }
     if find(connection, &new.id)?.is_some() {
         return Err(StoreError::exists(format!("run {}", new.id)).into());

@@ -21,7 +21,7 @@ pub(crate) fn clean_name(given: &str) -> String {
         name.truncate(end);
         name.push_str(&extension);
     }
-    let name = name.trim().trim_end_matches('.').trim();
+    let name = name.trim_start().trim_end_matches(|char: char| char == '.' || char.is_whitespace());
     if name.is_empty() || name.chars().all(|char| char == '.') {
         return "file".into();
     }

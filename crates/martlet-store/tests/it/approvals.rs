@@ -104,9 +104,11 @@ fn nobody_is_no_answer_but_a_denial() {
     assert_eq!(block_on(store.ask(soon.clone())).unwrap(), Some(deny("nobody decided in time")));
     let decided = block_on(store.decide(&soon.id, None, Answer::Approve, &ann(), 900)).unwrap();
     assert_eq!(decided, Decided::Expired(expired[0].clone()));
-    // Too late is too late, also before somebody looked.
+    // Too late is too late, also before somebody looked; and whoever looks still learns of it.
     let decided = block_on(store.decide(&late.id, None, Answer::Approve, &ann(), 5_000)).unwrap();
     assert_eq!(decided, Decided::Expired(find(&store, &late.id)));
+    assert_eq!(find(&store, &late.id).answer, None);
+    assert_eq!(block_on(store.expire(5_000)).unwrap(), [find(&store, &late.id)]);
     assert_eq!(find(&store, &late.id).state, ApprovalState::Expired);
     let unknown = ApprovalId::from_bits(7);
     assert_eq!(block_on(store.decide(&unknown, None, Answer::Approve, &ann(), 1)).unwrap(), Decided::Unknown);

@@ -225,6 +225,7 @@ mod tests {
         drop(above);
         assert!(!is_idle(&activity));
         drop(late);
-        assert_eq!((activity.lock().busy, activity.lock().waiting), (0, 0));
+        let counts = activity.lock();
+        assert_eq!((counts.busy, counts.waiting), (0, 0));
     }
 }

@@ -3,7 +3,7 @@
 
 No answer may be a fault of the server, and each has to be of a form that the document knows. The server is the real
 binary with a scripted model behind it, on a port that is free. schemathesis is installed from PyPI into
-`target/schemathesis`, by pip.
+`target`, by pip.
 
     python3 scripts/schemathesis.py [--examples N] [--seed N]
 """
@@ -12,11 +12,11 @@ import argparse
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 
 VERSION = "4.32.5"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -53,11 +53,11 @@ def main():
     # What the tests build, so that after them there is nothing to do.
     build = ["cargo", "test", "--quiet", "--ignore-rust-version", "--workspace", "--no-run"]
     subprocess.run(build, cwd=ROOT, check=True)
-    tool = installed()
+    packages = installed()
     with tempfile.TemporaryDirectory() as work:
         processes = []
         try:
-            return check(tool, pathlib.Path(work), processes, arguments)
+            return check(packages, pathlib.Path(work), processes, arguments)
         finally:
             for process in reversed(processes):
                 process.terminate()
@@ -66,16 +66,17 @@ def main():
 
 
 def installed():
-    folder = TARGET / "schemathesis"
-    tool = folder / "bin" / "schemathesis"
-    if not tool.exists():
-        venv.create(folder, with_pip=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"schemathesis=={VERSION}"]
-        subprocess.run(pip, check=True)
-    return tool
+    """The folder of the packages. Not a virtual environment: some systems have pip and not what makes those."""
+    folder = TARGET / f"schemathesis-{VERSION}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=TARGET) as work:
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", work, f"schemathesis=={VERSION}"]
+            subprocess.run(pip, check=True)
+            shutil.copytree(work, folder)
+    return folder.resolve()
 
 
-def check(tool, work, processes, arguments):
+def check(packages, work, processes, arguments):
     fake = TARGET / "debug" / "martlet-fake-model"
     model = started([fake, "--text", PROGRAM], work, "model", processes)
     config = work / "martlet.toml"
@@ -83,7 +84,8 @@ def check(tool, work, processes, arguments):
     serve = [TARGET / "debug" / "martlet", "serve", "--listen", "127.0.0.1:0", "--config", config, "--data", work / "data"]
     server = started(serve, work, "server", processes)
     command = [
-        tool, "run", f"{server}/openapi.json",
+        sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
+        "run", f"{server}/openapi.json",
         "--url", server,
         "--phases", "examples,coverage,fuzzing",
         "--checks",
@@ -95,7 +97,7 @@ def check(tool, work, processes, arguments):
         "--generation-database", "none",
         "--no-color",
     ]
-    status = subprocess.run(command, cwd=work).returncode
+    status = subprocess.run(command, cwd=work, env={**os.environ, "PYTHONPATH": str(packages)}).returncode
     if processes[-1].poll() is not None:
         print("the server ended meanwhile", file=sys.stderr)
         status = 1

@@ -28,7 +28,7 @@ def main() -> int:
         rules = tomllib.load(file)
     packages = read_packages(arguments.all_platforms)
     problems = [
-        *check_licenses(packages, set(rules["licenses"]["allow"])),
+        *check_licenses(packages, set(rules["licenses"]["allow"]), rules["licenses"].get("exceptions", [])),
         *check_bans(packages, rules["bans"]["deny"]),
         *check_versions(packages, rules["bans"]["skip"]),
         *check_sources(packages),
@@ -59,14 +59,15 @@ def host() -> str:
     return next(line.removeprefix("host: ") for line in version.splitlines() if line.startswith("host: "))
 
 
-def check_licenses(packages: list[dict], allowed: set[str]):
+def check_licenses(packages: list[dict], allowed: set[str], exceptions: list[dict]):
     for package in packages:
+        excepted = {name for one in exceptions if matches(package, one["crate"]) for name in one["allow"]}
         expression = package["license"]
         if not expression:
             yield f"{label(package)} names no licence; read its sources and replace it if need be"
             continue
         try:
-            fits = License(expression, allowed).holds()
+            fits = License(expression, allowed | excepted).holds()
         except ValueError as error:
             yield f"{label(package)}: the licence {expression!r} cannot be read: {error}"
             continue

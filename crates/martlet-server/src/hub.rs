@@ -18,7 +18,7 @@ pub(crate) enum Frame {
     Event(StoredEvent),
     /// Something that nobody stores.
     Passing {
-        /// What it is: `delta`, `printed`, `state`.
+        /// What it is: `queue`, `state`, `stream` or `approval`.
         name: &'static str,
         /// JSON.
         data: Bytes,

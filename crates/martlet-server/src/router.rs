@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
-use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
 use martlet_core::{Principal, RunId};
 use martlet_store::{KeyId, RunRow, Store, StoreError, StoreErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -81,6 +81,14 @@ impl Api {
         match error.kind() {
             StoreErrorKind::Full | StoreErrorKind::Unavailable => self.0.service.storage(&error),
             _ => error.into(),
+        }
+    }
+
+    /// The answer to a request that something be deleted: whether it was there says the store.
+    pub(crate) fn gone(&self, deleted: Result<bool, StoreError>, what: &str) -> Result<StatusCode, Problem> {
+        match deleted.map_err(|error| self.failed(error))? {
+            true => Ok(StatusCode::NO_CONTENT),
+            false => Err(Problem::not_found(what)),
         }
     }
 

@@ -39,6 +39,7 @@ mod observe;
 mod record;
 mod request;
 mod session;
+mod settings;
 mod within;
 
 pub use martlet_core as core;

@@ -7,17 +7,16 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use martlet_core::run::StopReason;
 use martlet_core::{Blob, InputError, Message, Part, RunId, RunResult, RunStatus, Task};
-use martlet_store::Journal;
 use serde_json::Value;
 
 use crate::agent::Agent;
-use crate::approve::Approver;
 use crate::blocking::block_on;
 use crate::driver::{Asked, Scope, What, drive, now_ms};
 use crate::error::RunError;
 use crate::handle::RunHandle;
 use crate::ids::random_id;
-use crate::observe::{Bus, ModelCall, Update};
+use crate::observe::Bus;
+use crate::settings::run_settings;
 
 /// A run that is asked for. Await it for its result, [`start`](Self::start) it to watch it, or call
 /// [`blocking`](Self::blocking) where there is no async.
@@ -59,18 +58,6 @@ impl RunRequest {
         self.task(|task| task.max_steps = Some(steps))
     }
 
-    /// On whose behalf: tools are told.
-    pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
-        self.asked.user = Some(user.into());
-        self
-    }
-
-    /// How long the run may take. Then everything in it is stopped, and it ends with the status `TimedOut`.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
     /// Adds an image or a file to the task.
     pub fn part(self, part: Part) -> Self {
         self.task(|task| task.parts.push(part))
@@ -96,48 +83,7 @@ impl RunRequest {
         self.task(|task| task.python = session)
     }
 
-    /// Who decides on calls that need approval, instead of the approver of the agent.
-    pub fn approver(mut self, approver: Arc<dyn Approver>) -> Self {
-        self.asked.approver = Some(approver);
-        self
-    }
-
-    /// Where the run and the runs in it are recorded, instead of the journal of the agent.
-    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
-        self.asked.journal = Some(journal);
-        self
-    }
-
-    /// Gives the run up while it only waits for people: awaiting it ends with [`RunError::Parked`], and nothing of it is
-    /// left but its records. When the answer is there, resume it. A run that is in no journal goes on waiting.
-    ///
-    /// This takes an approver, or tools, that note what they ask: see
-    /// [`Question::waiting_for_person`](crate::Question::waiting_for_person).
-    pub fn park(mut self) -> Self {
-        self.asked.park = true;
-        self
-    }
-
-    /// Calls `tap` with all that streams, the pieces of models' replies and what programs print, where it arises: before
-    /// the events that follow from it are recorded. It must not block.
-    pub fn on_stream(mut self, tap: impl Fn(&Update) + Send + Sync + 'static) -> Self {
-        self.asked.tap = Some(Arc::new(tap));
-        self
-    }
-
-    /// Calls `tap` with each call of a model that ended, in the run and in the runs in it. It must not block.
-    pub fn on_model_call(mut self, tap: impl Fn(&ModelCall<'_>) + Send + Sync + 'static) -> Self {
-        self.asked.model_tap = Some(Arc::new(tap));
-        self
-    }
-
-    /// A name for the run, instead of a random one.
-    pub fn id(mut self, id: RunId) -> Self {
-        if let What::Fresh { id: given, .. } = &mut self.what {
-            *given = id;
-        }
-        self
-    }
+    run_settings!();
 
     /// Starts the run on the current tokio runtime and gives a handle to watch and to cancel it.
     ///
@@ -163,11 +109,6 @@ impl RunRequest {
     /// As awaiting it; and [`RunError::BlockingInAsync`] when called from async code.
     pub fn blocking(self) -> Result<RunResult, RunError> {
         block_on(self)?
-    }
-
-    /// The name that the run has or will have.
-    pub fn run_id(&self) -> &RunId {
-        self.what.id()
     }
 
     async fn drive(

@@ -66,6 +66,7 @@ pub(super) fn standing(run: &RunRow) -> String {
     match (run.state, &run.outcome) {
         (RunState::Ended, Some(outcome)) => escaped(outcome),
         (_, _) if run.cancel && run.state != RunState::Ended => "cancelling".into(),
+        (RunState::Waiting, _) if run.doubts > 0 => "needs attention".into(),
         (state, _) => state.as_str().into(),
     }
 }

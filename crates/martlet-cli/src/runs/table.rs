@@ -1,5 +1,7 @@
 //! Lists for people.
 
+use time::{Duration, OffsetDateTime};
+
 use crate::exit::Failure;
 use crate::output::Sink;
 
@@ -56,30 +58,18 @@ pub(crate) fn ago(then_ms: u64, now_ms: u64) -> String {
 
 /// A time as a date of the calendar, in UTC: `2026-03-01 14:05:09 UTC`.
 pub(crate) fn at(ms: u64) -> String {
-    let seconds = ms / 1_000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
+    let at = OffsetDateTime::UNIX_EPOCH
+        .saturating_add(Duration::milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)));
+    let (date, time) = (at.date(), at.time());
     format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
     )
-}
-
-/// The date so many days after 1970-01-01, in the Gregorian calendar.
-///
-/// Years are counted from March, so that the day that comes every four years is their last one.
-fn date(days: u64) -> (u64, u64, u64) {
-    // From 0000-03-01 on, in eras of 400 years, which all have as many days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + next, month, day)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(super) struct Run<'a> {
     ended_ms: Option<u64>,
     cancel_requested: bool,
     pending_approvals: u32,
+    needs_attention: bool,
     last_event: u64,
     forked_from: Option<ForkedFrom<'a>>,
     /// What was asked for; not in lists.
@@ -95,6 +96,7 @@ impl<'a> Run<'a> {
             ended_ms: row.ended_ms,
             cancel_requested: row.cancel,
             pending_approvals: row.pending,
+            needs_attention: row.doubts > 0,
             last_event: row.last_event,
             forked_from: row
                 .forked_from

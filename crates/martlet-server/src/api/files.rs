@@ -263,10 +263,7 @@ pub(crate) async fn delete_file(
     Path(id): Path<FileId>,
 ) -> Result<StatusCode, Problem> {
     let deleted = api.store().of(&caller.principal).delete_file(&id).await;
-    match deleted.map_err(|error| api.failed(error))? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::not_found("file")),
-    }
+    api.gone(deleted, "file")
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(crate) struct RunView {
     cancel_requested: bool,
     /// Questions of it that wait for a person.
     pending_approvals: u32,
+    /// Whether it waits because a call was under way when the server died, and somebody has to say what came of it.
+    needs_attention: bool,
     /// The number of its last event; 0 if it has none.
     last_event: u64,
     /// What it is a fork of.
@@ -196,6 +198,7 @@ impl RunView {
             ended_ms: row.ended_ms,
             cancel_requested: row.cancel,
             pending_approvals: row.pending,
+            needs_attention: row.doubts > 0,
             last_event: row.last_event,
             forked_from: row.forked_from.map(Into::into),
             queue: place.map(|place| PlaceView {

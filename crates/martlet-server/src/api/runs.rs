@@ -250,10 +250,7 @@ pub(crate) async fn delete_run(
     Path(id): Path<RunId>,
 ) -> Result<StatusCode, Problem> {
     let deleted = api.store().of(&caller.principal).delete_run(&id).await;
-    match deleted.map_err(|error| api.failed(error))? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::not_found("run")),
-    }
+    api.gone(deleted, "run")
 }
 
 /// Asks a run to end; it does as soon as all that it does is stopped.

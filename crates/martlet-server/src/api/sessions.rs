@@ -224,10 +224,7 @@ pub(crate) async fn delete_session(
     Path(id): Path<SessionId>,
 ) -> Result<StatusCode, Problem> {
     let deleted = api.store().of(&caller.principal).delete_session(&id).await;
-    match deleted.map_err(|error| api.failed(error))? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::not_found("session")),
-    }
+    api.gone(deleted, "session")
 }
 
 /// Lists the runs of a conversation, the newest first.

@@ -14,6 +14,7 @@ use martlet_core::{
 use martlet_store::{NewSession, SessionId, ValueId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use super::{answer, as_text, done};
@@ -297,21 +298,21 @@ pub(crate) async fn scenarios(
     Ok(Json(Scenarios { test_results: results.collect() }))
 }
 
-/// A time in the form of ISO 8601, in UTC. The date follows from the days since 1970 by the rule of the Gregorian calendar,
-/// counted in eras of 400 years from March on, so that the leap day is the last of its year.
+/// A time in the form of ISO 8601, in UTC.
 fn iso(ms: u64) -> String {
-    let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
-    let from_march = days + 719_468;
-    let (era, of_era) = (from_march / 146_097, from_march % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (seconds, ms) = (in_day / 1000, in_day % 1000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z")
+    let at = OffsetDateTime::UNIX_EPOCH
+        .saturating_add(Duration::milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)));
+    let (date, time) = (at.date(), at.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.millisecond()
+    )
 }
 
 #[cfg(test)]

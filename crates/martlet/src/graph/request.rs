@@ -8,18 +8,17 @@ use futures::future::BoxFuture;
 use martlet_core::graph::{GraphFailure, NodeFailure, NodeFailureKind};
 use martlet_core::run::StopReason;
 use martlet_core::{GraphResult, GraphStatus, GraphTask, RunId};
-use martlet_store::Journal;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Graph;
 use super::error::GraphRunError;
-use crate::approve::Approver;
 use crate::blocking::block_on;
 use crate::driver::{Asked, Scope, What, drive, now_ms};
 use crate::handle::RunHandle;
 use crate::ids::random_id;
-use crate::observe::{Bus, ModelCall, Update};
+use crate::observe::Bus;
+use crate::settings::run_settings;
 
 /// The run of a graph under way: see [`RunHandle`].
 pub type GraphHandle = RunHandle<GraphResult, GraphRunError>;
@@ -70,65 +69,7 @@ impl GraphRequest {
         self.max_parallel(1)
     }
 
-    /// On whose behalf: functions and tools are told.
-    pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
-        self.asked.user = Some(user.into());
-        self
-    }
-
-    /// How long the run may take. Then everything in it is stopped, and it ends with the status `TimedOut`.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Who decides on calls that need approval, instead of the approver of the graph.
-    pub fn approver(mut self, approver: Arc<dyn Approver>) -> Self {
-        self.asked.approver = Some(approver);
-        self
-    }
-
-    /// Where the run and the runs in it are recorded, instead of the journal of the graph.
-    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
-        self.asked.journal = Some(journal);
-        self
-    }
-
-    /// Gives the run up while it only waits for people: awaiting it ends with [`GraphRunError::Parked`], and nothing of it is
-    /// left but its records. When the answer is there, resume it. A run that is in no journal goes on waiting.
-    ///
-    /// This takes an approver, or tools, that note what they ask: see
-    /// [`Question::waiting_for_person`](crate::Question::waiting_for_person).
-    pub fn park(mut self) -> Self {
-        self.asked.park = true;
-        self
-    }
-
-    /// Calls `tap` with all that streams, the pieces of models' replies and what programs print, where it arises: before
-    /// the events that follow from it are recorded. It must not block.
-    pub fn on_stream(mut self, tap: impl Fn(&Update) + Send + Sync + 'static) -> Self {
-        self.asked.tap = Some(Arc::new(tap));
-        self
-    }
-
-    /// Calls `tap` with each call of a model that ended, in the run and in the runs in it. It must not block.
-    pub fn on_model_call(mut self, tap: impl Fn(&ModelCall<'_>) + Send + Sync + 'static) -> Self {
-        self.asked.model_tap = Some(Arc::new(tap));
-        self
-    }
-
-    /// A name for the run, instead of a random one.
-    pub fn id(mut self, id: RunId) -> Self {
-        if let What::Fresh { id: given, .. } = &mut self.what {
-            *given = id;
-        }
-        self
-    }
-
-    /// The name that the run has or will have.
-    pub fn run_id(&self) -> &RunId {
-        self.what.id()
-    }
+    run_settings!();
 
     /// Starts the run on the current tokio runtime and gives a handle to watch and to cancel it.
     ///

@@ -21,6 +21,7 @@
 //! In an application of yours, `app.nest("/agents", router(service.clone(), options))` puts everything below a path. Pass the
 //! addresses of the clients on (`into_make_service_with_connect_info::<SocketAddr>()`) if you use [`UserHeader`].
 
+mod adapter;
 pub mod admission;
 mod api;
 mod auth;
@@ -28,6 +29,7 @@ mod catalog;
 mod clock;
 mod cross_site;
 mod desk;
+mod follow;
 mod hub;
 mod ids;
 pub mod keys;

@@ -1,8 +1,4 @@
-//! The events of a run as a stream of server-sent events.
-//!
-//! What is stored has a number and comes from the store, or from the hub when it is the next one. So whoever falls behind
-//! or comes back reads on in the store, and nothing is missing and nothing comes twice. Nothing is buffered for a reader:
-//! one that does not read is not served, and cut off when its connection times out.
+//! Server-sent events, and those of a run in Martlet's own form.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,28 +6,32 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures::stream;
+use futures::{Stream, StreamExt as _, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, StatusCode};
 use martlet_core::RunId;
-use martlet_store::{RunState, StoredEvent};
+use martlet_store::StoredEvent;
 use serde_json::{Value, json};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::Instant;
 
-use crate::auth::{self, Caller};
-use crate::hub::{Frame, Watch};
-use crate::metrics::SseClient;
+use crate::auth::Caller;
+use crate::follow::{Follower, Shown};
 use crate::router::Api;
-use crate::service::place_of;
 
-/// Something is sent at least so often, so that nobody on the way takes the connection for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// So often it is looked whether the key of a reader is still valid.
-const CHECK: Duration = Duration::from_secs(2);
-/// Events that are read at once.
-const PAGE: usize = 128;
 /// A reader that is cut off after it has not taken what it was given for so long was too slow.
 const SLOW: Duration = Duration::from_secs(5);
+/// What keeps a connection alive.
+pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// A response of server-sent events. Nothing on the way is to keep or to collect them.
+pub(crate) fn response(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (StatusCode::OK, headers, Body::from_stream(frames.map(Ok::<_, Infallible>))).into_response()
+}
 
 /// An event with its number, as JSON.
 pub(crate) fn numbered(event: &StoredEvent) -> Bytes {
@@ -49,152 +49,38 @@ pub(crate) fn numbered(event: &StoredEvent) -> Bytes {
 
 /// The events of a run that the caller may see, from behind the event `after`, until it has ended.
 pub(crate) fn events(api: Api, caller: Caller, run: RunId, after: u64) -> Response {
-    let reader = Reader {
-        watch: api.service().watch(&run),
-        _counted: api.service().metrics().sse_client(),
-        checks: checks(),
-        api,
-        caller,
-        run,
-        last: after,
-        phase: Phase::Begin,
-        given: None,
-    };
-    let frames = stream::unfold(reader, async |mut reader| {
+    let reader =
+        Reader { follower: Follower::new(api.clone(), caller, run, after), api, begun: false, given: None };
+    response(stream::unfold(reader, async |mut reader| {
         let frame = reader.next().await?;
-        Some((Ok::<_, Infallible>(frame), reader))
-    });
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    (StatusCode::OK, headers, Body::from_stream(frames)).into_response()
-}
-
-fn checks() -> Interval {
-    let mut checks = interval_at(Instant::now() + CHECK, CHECK);
-    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    checks
-}
-
-enum Phase {
-    Begin,
-    /// What is stored is read.
-    Stored,
-    /// All that is stored was read: what happens is shown.
-    Live,
-    Over,
+        Some((frame, reader))
+    }))
 }
 
 /// Somebody who reads the events of a run.
 struct Reader {
+    follower: Follower,
     api: Api,
-    caller: Caller,
-    run: RunId,
-    watch: Watch,
-    /// The number of the last event that was given.
-    last: u64,
-    phase: Phase,
-    checks: Interval,
+    begun: bool,
     /// When something was given that nobody has come back after.
     given: Option<Instant>,
-    _counted: SseClient,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
         self.given = None;
         let mut text = BytesMut::new();
-        while text.is_empty() {
-            match self.phase {
-                Phase::Begin => {
-                    text.extend_from_slice(b"retry: 2000\n\n");
-                    self.phase = Phase::Stored;
-                }
-                Phase::Stored => self.stored(&mut text).await,
-                Phase::Live => self.live(&mut text).await,
-                Phase::Over => return None,
+        if self.begun {
+            write(&mut text, self.follower.next().await?);
+            while let Some(shown) = self.follower.ready() {
+                write(&mut text, shown);
             }
+        } else {
+            self.begun = true;
+            text.extend_from_slice(b"retry: 2000\n\n");
         }
         self.given = Some(Instant::now());
         Some(text.freeze())
-    }
-
-    /// Reads a page. After the last one it is clear where the run stands.
-    async fn stored(&mut self, text: &mut BytesMut) {
-        let (api, owner) = (self.api.clone(), self.caller.principal.clone());
-        let owned = api.store().of(&owner);
-        let page = match owned.events(&self.run, self.last, PAGE).await {
-            Ok(page) => page,
-            Err(error) => {
-                drop(api.failed(error));
-                return self.end(text, "storage_unavailable");
-            }
-        };
-        let is_last = page.len() < PAGE;
-        for event in &page {
-            self.event(text, event);
-        }
-        if !is_last {
-            return;
-        }
-        let row = match owned.run(&self.run).await {
-            Ok(Some(row)) => row,
-            // It was deleted, or cannot be read.
-            Ok(None) | Err(_) => return self.end(text, "gone"),
-        };
-        if row.last_event > self.last {
-            return;
-        }
-        if row.state == RunState::Ended {
-            passing(text, "end", &json!({"state": row.state, "outcome": row.outcome}));
-            self.phase = Phase::Over;
-            return;
-        }
-        match api.service().place(&self.run) {
-            Some(place) => passing(text, "queue", &place_of(place)),
-            None => passing(text, "state", &json!({"state": row.state, "outcome": Value::Null})),
-        }
-        self.phase = Phase::Live;
-    }
-
-    async fn live(&mut self, text: &mut BytesMut) {
-        tokio::select! {
-            biased;
-            () = self.api.service().drained() => self.end(text, "shutting_down"),
-            frame = self.watch.next() => match frame {
-                Ok(Frame::Event(event)) if event.seq == self.last + 1 => self.event(text, &event),
-                Ok(Frame::Event(event)) if event.seq <= self.last => {}
-                Ok(Frame::Passing { name: "state", data }) if has_ended(&data) => self.phase = Phase::Stored,
-                Ok(Frame::Passing { name, data }) => {
-                    text.extend_from_slice(format!("event: {name}\ndata: ").as_bytes());
-                    text.extend_from_slice(&data);
-                    text.extend_from_slice(b"\n\n");
-                }
-                // Something was missed.
-                Ok(Frame::Event(_)) | Err(_) => self.phase = Phase::Stored,
-            },
-            _ = self.checks.tick(), if self.caller.key.is_some() => {
-                if !auth::is_still_valid(&self.api, &self.caller).await {
-                    self.end(text, "unauthorized");
-                }
-            }
-            () = sleep(KEEP_ALIVE) => text.extend_from_slice(b": keep-alive\n\n"),
-        }
-    }
-
-    fn event(&mut self, text: &mut BytesMut, event: &StoredEvent) {
-        text.extend_from_slice(format!("id: {}\ndata: ", event.seq).as_bytes());
-        text.extend_from_slice(&numbered(event));
-        text.extend_from_slice(b"\n\n");
-        self.last = event.seq;
-    }
-
-    /// Ends the stream before the run has ended.
-    fn end(&mut self, text: &mut BytesMut, reason: &str) {
-        passing(text, "end", &json!({"state": Value::Null, "outcome": Value::Null, "reason": reason}));
-        self.phase = Phase::Over;
     }
 }
 
@@ -206,12 +92,28 @@ impl Drop for Reader {
     }
 }
 
-fn passing(text: &mut BytesMut, name: &str, data: &Value) {
-    text.extend_from_slice(format!("event: {name}\ndata: {data}\n\n").as_bytes());
+fn write(text: &mut BytesMut, shown: Shown) {
+    match shown {
+        Shown::Event(event) => {
+            text.extend_from_slice(format!("id: {}\ndata: ", event.seq).as_bytes());
+            text.extend_from_slice(&numbered(&event));
+            text.extend_from_slice(b"\n\n");
+        }
+        Shown::Passing { name, data } => {
+            text.extend_from_slice(format!("event: {name}\ndata: ").as_bytes());
+            text.extend_from_slice(&data);
+            text.extend_from_slice(b"\n\n");
+        }
+        Shown::Quiet => text.extend_from_slice(KEEP_ALIVE),
+        Shown::Ended(row) => end(text, &json!({"state": row.state, "outcome": row.outcome})),
+        Shown::Cut(reason) => {
+            end(text, &json!({"state": Value::Null, "outcome": Value::Null, "reason": reason}));
+        }
+    }
 }
 
-fn has_ended(state: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(state).is_ok_and(|state| state["state"] == RunState::Ended.as_str())
+fn end(text: &mut BytesMut, data: &Value) {
+    text.extend_from_slice(format!("event: end\ndata: {data}\n\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -11,16 +11,14 @@ use martlet_core::{
     AgentMetrics, Effect, EventKind, Outcome, PlannedTask, Principal, Run, RunId, Settlement, Strategy, Task,
     Timing,
 };
-use martlet_store::{NewSession, SessionId, ValueId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use super::{answer, as_text, done};
+use crate::adapter::{answer, as_text, done, session};
 use crate::auth::Runner;
 use crate::catalog::OfferedAgent;
-use crate::clock;
 use crate::ids::random_bits;
 use crate::problem::{Body, BodyList, Problem, ProblemKind};
 use crate::router::Api;
@@ -124,7 +122,7 @@ pub(crate) async fn query(
     let owner = &caller.principal;
     let mut task = NewTask::words(asked.query.as_str());
     if let Some(name) = &asked.session_id {
-        task.session = Some(session(&api, owner, name).await?);
+        task.session = Some(session(&api, owner, None, name).await?);
     }
     let row = done(&api, owner, task).await?;
     let response = as_text(&answer(&row)?);
@@ -162,38 +160,6 @@ pub(crate) async fn query(
             "top_k": options.extra.get("top_k"),
         }),
     }))
-}
-
-/// The session under a name that a client chose: each owner has names of their own.
-pub(super) fn session_id(owner: &Principal, name: &str) -> SessionId {
-    let digest = ValueId::of(format!("{}\0{}\0{name}", owner.tenant, owner.user).as_bytes());
-    let bits = digest.as_bytes().iter().take(16).fold(0, |bits: u128, byte| bits << 8 | u128::from(*byte));
-    SessionId::from_bits(bits)
-}
-
-/// The same, and it is there.
-async fn session(api: &Api, owner: &Principal, name: &str) -> Result<SessionId, Problem> {
-    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-        return Err(bad_request("session_id", "use 1 to 200 bytes, on one line"));
-    }
-    let owned = api.store().of(owner);
-    let id = match SessionId::new(name) {
-        // One that `/api/v1/sessions` made.
-        Ok(known) if owned.session(&known).await.map_err(|error| api.failed(error))?.is_some() => known,
-        _ => session_id(owner, name),
-    };
-    if owned.session(&id).await.map_err(|error| api.failed(error))?.is_some() {
-        return Ok(id);
-    }
-    let agent = api.service().catalog().default_agent_name().unwrap_or_default().to_owned();
-    let created_ms = clock::now_ms();
-    let new = NewSession { id: id.clone(), owner: owner.clone(), title: name.to_owned(), agent, created_ms };
-    match api.store().create_session(new).await {
-        Ok(_) => Ok(id),
-        // Another request of the same owner was quicker.
-        Err(error) if error.kind() == martlet_store::StoreErrorKind::Conflict => Ok(id),
-        Err(error) => Err(api.failed(error)),
-    }
 }
 
 /// Asks the default agent, which must be a reasoning agent, for its plan, and does nothing of it.

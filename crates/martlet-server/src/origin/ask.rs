@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{answer, done};
+use crate::adapter::{answer, done};
 use crate::auth::{Caller, Runner};
 use crate::problem::{Body, Problem};
 use crate::router::Api;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::done;
+use crate::adapter::done;
 use crate::auth::Runner;
 use crate::problem::{Body, Problem, ProblemKind};
 use crate::router::Api;

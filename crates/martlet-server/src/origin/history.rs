@@ -7,7 +7,7 @@ use martlet_store::{RunFilter, RunKind, RunRow, RunState, SessionId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::agent::session_id;
+use crate::adapter::session_id;
 use crate::auth::{Reader, Runner};
 use crate::problem::{Problem, Query};
 use crate::router::Api;

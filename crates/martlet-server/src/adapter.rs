@@ -88,3 +88,15 @@ pub(crate) async fn session(
         Err(error) => Err(api.failed(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_owner_has_session_names_of_their_own() {
+        let owner = |user| Principal::new("acme", user).unwrap();
+        assert_eq!(session_id(&owner("ann"), "s"), session_id(&owner("ann"), "s"));
+        assert_ne!(session_id(&owner("ann"), "s"), session_id(&owner("bob"), "s"));
+    }
+}

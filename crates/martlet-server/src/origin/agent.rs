@@ -292,11 +292,4 @@ mod tests {
         assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(iso(1_794_877_930_123), "2026-11-17T01:12:10.123Z");
     }
-
-    #[test]
-    fn each_owner_has_session_names_of_their_own() {
-        let owner = |user| Principal::new("acme", user).unwrap();
-        assert_eq!(session_id(&owner("ann"), "s"), session_id(&owner("ann"), "s"));
-        assert_ne!(session_id(&owner("ann"), "s"), session_id(&owner("bob"), "s"));
-    }
 }

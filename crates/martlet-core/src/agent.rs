@@ -165,12 +165,7 @@ impl AgentSpec {
         }
         check_agents(&settings)?;
         settings.approvals.check()?;
-        let mut offered = settings.tools.to_vec();
-        offered.extend(settings.agents.iter().map(ManagedSpec::tool));
-        if !offered.iter().any(|tool| tool.name == FINAL_ANSWER) {
-            offered.push(final_answer_spec(settings.answer_schema.as_ref()));
-        }
-        let offered: Arc<[ToolSpec]> = offered.into();
+        let offered = offered_by(&settings);
         let system_prompt = settings.prompts.system(&settings, &offered)?.into();
         if settings.strategy == Strategy::Reasoning {
             settings.prompts.try_reasoning(&settings)?;
@@ -184,6 +179,23 @@ impl AgentSpec {
         let mut spec = self.clone();
         spec.settings.approvals = spec.settings.approvals.within(outer);
         spec
+    }
+
+    /// This agent without the tools and managed agents of these names: its model is not told of them, and cannot call
+    /// them. Names that it does not have change nothing; `final_answer` stays, as a run has to end.
+    #[must_use]
+    pub fn without_tools(&self, names: &[String]) -> Self {
+        let is_gone = |name: &str| name != FINAL_ANSWER && names.iter().any(|gone| gone == name);
+        let mut settings = self.settings.clone();
+        settings.tools = settings.tools.iter().filter(|tool| !is_gone(&tool.name)).cloned().collect();
+        settings.agents = settings.agents.iter().filter(|agent| !is_gone(&agent.name)).cloned().collect();
+        let offered = offered_by(&settings);
+        // A template may fail for want of what it names: then the model is told of more than it can call.
+        let system_prompt = match settings.prompts.system(&settings, &offered) {
+            Ok(prompt) => prompt.into(),
+            Err(_) => self.system_prompt.clone(),
+        };
+        Self { settings, system_prompt, offered }
     }
 
     /// The system prompt with which each run begins.
@@ -252,6 +264,16 @@ impl From<AgentSpec> for AgentSettings {
     fn from(spec: AgentSpec) -> Self {
         spec.settings
     }
+}
+
+/// The tools, the managed agents and `final_answer`.
+fn offered_by(settings: &AgentSettings) -> Arc<[ToolSpec]> {
+    let mut offered = settings.tools.to_vec();
+    offered.extend(settings.agents.iter().map(ManagedSpec::tool));
+    if !offered.iter().any(|tool| tool.name == FINAL_ANSWER) {
+        offered.push(final_answer_spec(settings.answer_schema.as_ref()));
+    }
+    offered.into()
 }
 
 fn check_agents(settings: &AgentSettings) -> Result<(), SpecError> {

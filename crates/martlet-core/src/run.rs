@@ -51,6 +51,10 @@ pub struct Task {
     /// message. The texts of files among the parts become variables without being named here.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub variables: Map<String, Value>,
+    /// Tools and managed agents that this run, and the runs in it, must not have, by name. Names that it does not have
+    /// anyway change nothing; `final_answer` stays.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub without_tools: Arc<[String]>,
     /// Steps, if not as many as the agent's limit says; at least 1.
     pub max_steps: Option<u32>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
@@ -104,6 +108,9 @@ pub struct Run {
     /// What the Python session is still to be given.
     #[serde(default, skip_serializing_if = "crate::code::no_variables")]
     variables: Arc<Map<String, Value>>,
+    /// What this run, and the runs in it, must do without.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    without_tools: Arc<[String]>,
     /// The model repeats itself: the next call is made at a higher temperature.
     repeats: bool,
     /// Replies without an action, one after the other.
@@ -160,6 +167,10 @@ enum Phase {
 impl Run {
     /// Begins a run. Its first effect is a model call.
     pub fn start(id: RunId, agent: Arc<AgentSpec>, task: Task) -> Self {
+        let agent = match task.without_tools.is_empty() {
+            true => agent,
+            false => Arc::new(agent.without_tools(&task.without_tools)),
+        };
         let mut messages = Vec::with_capacity(task.history.len() + 2);
         messages.push(Message::system(agent.system_prompt().clone()));
         messages.extend(task.history);
@@ -183,6 +194,7 @@ impl Run {
             abandoned: Vec::new(),
             python: task.python,
             variables: variables.for_programs(agent.strategy),
+            without_tools: task.without_tools,
             repeats: false,
             idle_replies: 0,
             unformatted: false,
@@ -207,9 +219,14 @@ impl Run {
         &self.id
     }
 
-    /// The agent.
+    /// The agent, without the tools that this run must not have.
     pub fn agent(&self) -> &Arc<AgentSpec> {
         &self.agent
+    }
+
+    /// The tools and managed agents that this run, and the runs in it, must not have.
+    pub fn without_tools(&self) -> &Arc<[String]> {
+        &self.without_tools
     }
 
     /// Where the run stands.

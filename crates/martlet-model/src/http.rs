@@ -15,6 +15,8 @@ type BuildError = Box<dyn std::error::Error + Send + Sync>;
 /// - Redirects are not followed: a key must not travel to another host.
 /// - HTTP/1.1 only: over HTTP/2 all calls to a host share one connection, and what exceeds the server's
 ///   limit of streams (often 100) waits unseen; and closing a connection is the surest way to cancel.
+/// - Replies are not asked for in compressed form: a decompressor holds back the pieces of a stream. Decompression may be
+///   compiled in for others, so it is switched off here.
 /// - Connections stay open for the next call, as many as there were calls at once.
 /// - A server on this machine is never reached through a proxy.
 pub(crate) fn client(url: &Url, connect_timeout: Duration) -> Result<reqwest::Client, BuildError> {
@@ -22,6 +24,8 @@ pub(crate) fn client(url: &Url, connect_timeout: Duration) -> Result<reqwest::Cl
         .tls_backend_preconfigured(tls(url.scheme() == "https" || !is_loopback(url))?)
         .redirect(reqwest::redirect::Policy::none())
         .http1_only()
+        .no_gzip()
+        .no_deflate()
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))

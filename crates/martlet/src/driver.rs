@@ -77,6 +77,7 @@ pub(crate) async fn drive<H: Host>(
 ) -> Result<H::Machine, DriveError> {
     let mut log = Log::new(scope);
     let Begun { mut machine, mut doubts } = log::begin(host, scope, &mut log, what).await?;
+    scope.began(host.terms_of(&machine));
     let mut performing = FuturesUnordered::new();
     // By step and index: all of them are of this run.
     let mut open: HashMap<(u32, u32), AbortHandle> = HashMap::new();

@@ -73,6 +73,12 @@ impl RunRequest {
         })
     }
 
+    /// Takes tools and managed agents away from this run, and from the runs in it, by name: its model is not told of them
+    /// and cannot call them. Names that it does not have change nothing; `final_answer` stays.
+    pub fn without_tools(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.task(|task| task.without_tools = names.into_iter().map(Into::into).collect())
+    }
+
     /// What was said before: [`RunResult::conversation`] of an earlier run.
     pub fn history(self, messages: Vec<Message>) -> Self {
         self.task(|task| task.history = messages)

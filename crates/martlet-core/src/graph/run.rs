@@ -42,6 +42,9 @@ const SHOWN: usize = 2_000;
 pub struct GraphTask {
     /// The values that the state begins with.
     pub input: Map<String, Value>,
+    /// Tools and managed agents that the runs in this one must not have, by name. A node that is such a tool fails.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub without_tools: Arc<[String]>,
     /// Nodes that run at the same time, if that is less than the graph's limit; 1 runs them one after the other.
     pub max_parallel: Option<usize>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
@@ -72,6 +75,9 @@ pub struct GraphRun {
     no_output: Option<NodeFailure>,
     /// The state with which it began.
     input: State,
+    /// What the runs in this one must do without.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    without_tools: Arc<[String]>,
     /// Something failed that the graph could do without.
     partial: bool,
     output: Value,
@@ -163,6 +169,7 @@ impl GraphRun {
             failure: None,
             no_output: None,
             input: State::default(),
+            without_tools: task.without_tools,
             partial: false,
             output: Value::Null,
             usage: Usage::default(),
@@ -189,6 +196,11 @@ impl GraphRun {
     /// The graph.
     pub fn spec(&self) -> &Arc<GraphSpec> {
         &self.spec
+    }
+
+    /// The tools and managed agents that the runs in this one must not have.
+    pub fn without_tools(&self) -> &Arc<[String]> {
+        &self.without_tools
     }
 
     /// How it ended; `None` while it runs.

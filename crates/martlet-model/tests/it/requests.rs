@@ -16,6 +16,7 @@ async fn address_headers_and_body() {
     assert_eq!((sent.method.as_str(), sent.path.as_str()), ("POST", "/v1/chat/completions"));
     assert_eq!(sent.header("content-type"), Some("application/json"));
     assert_eq!(sent.header("authorization"), Some("Bearer sk-very-secret"));
+    assert_eq!(sent.header("accept-encoding"), None, "compressed streams are held back");
     assert_eq!(
         sent.json(),
         json!({"messages": [{"role": "user", "content": "hi"}], "top_k": 5, "model": "other"})

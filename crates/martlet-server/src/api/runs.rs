@@ -47,6 +47,11 @@ pub(crate) struct CreateRun {
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 10)]
     files: Vec<FileId>,
+    /// Tools, and agents that the agent manages, that this run must not have, by name. Names that it does not have change
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64, value_type = Vec<String>)]
+    without_tools: Vec<String>,
     /// The most steps, if fewer than the agent may take.
     #[schema(minimum = 1)]
     max_steps: Option<u32>,
@@ -167,6 +172,7 @@ fn new_task(asked: CreateRun) -> Result<NewTask, Problem> {
     task.workflow = asked.workflow;
     task.session = asked.session;
     task.files = asked.files;
+    task.without_tools = asked.without_tools;
     task.max_steps = asked.max_steps;
     task.timeout = asked.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
     task.lane = asked.lane;

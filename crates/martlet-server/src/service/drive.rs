@@ -198,7 +198,11 @@ impl Service {
             }
             Offered::Workflow(offered) => {
                 let request = match fresh {
-                    true => offered.graph.run(state_of(spec.input.clone())).id(row.id.clone()),
+                    true => offered
+                        .graph
+                        .run(state_of(spec.input.clone()))
+                        .id(row.id.clone())
+                        .without_tools(spec.without_tools.iter().map(String::as_str)),
                     false => offered.graph.resume(row.id.clone()),
                 };
                 let request = match limit(offered.timeout, &spec) {
@@ -262,6 +266,7 @@ impl Service {
             });
         }
         task.max_steps = spec.max_steps;
+        task.without_tools = spec.without_tools.clone().into();
         Ok(agent.run_task(task).id(row.id.clone()))
     }
 

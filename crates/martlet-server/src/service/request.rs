@@ -14,6 +14,10 @@ use crate::problem::{Problem, ProblemKind};
 /// The longest title of a run, in characters.
 const TITLE: usize = 120;
 
+/// The most names of tools that a run must not have, and the longest one, in bytes.
+const MAX_WITHOUT: usize = 64;
+const MAX_NAME: usize = 128;
+
 /// What somebody asks for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -28,6 +32,8 @@ pub struct NewTask {
     pub session: Option<SessionId>,
     /// Files of the owner that come with it.
     pub files: Vec<FileId>,
+    /// Tools and managed agents that the run must not have, by name; names that it does not have change nothing.
+    pub without_tools: Vec<String>,
     /// The most steps, if not as many as the agent's limit says.
     pub max_steps: Option<u32>,
     /// The most time, if less than the agent's limit says.
@@ -72,6 +78,7 @@ impl NewTask {
             input,
             session: None,
             files: Vec::new(),
+            without_tools: Vec::new(),
             max_steps: None,
             timeout: None,
             lane: None,
@@ -93,6 +100,7 @@ impl NewTask {
             agent,
             workflow,
             files: spec.files,
+            without_tools: spec.without_tools,
             max_steps: spec.max_steps,
             timeout: spec.timeout_ms.map(Duration::from_millis),
             lane: Some(run.lane),
@@ -110,6 +118,8 @@ pub(crate) struct RunSpec {
     pub(crate) input: RunInput,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) files: Vec<FileId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) without_tools: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_steps: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,6 +203,12 @@ impl Service {
         if task.max_steps == Some(0) {
             return Err(bad_request("max_steps", "a run has at least one step"));
         }
+        if task.without_tools.len() > MAX_WITHOUT
+            || task.without_tools.iter().any(|name| name.len() > MAX_NAME)
+        {
+            let text = format!("name at most {MAX_WITHOUT} tools, each with at most {MAX_NAME} characters");
+            return Err(bad_request("without_tools", text));
+        }
         if !task.files.is_empty() && kind == RunKind::Workflow {
             return Err(bad_request("files", "workflows take values and no files: put them into the input"));
         }
@@ -214,6 +230,7 @@ impl Service {
             spec: RunSpec {
                 input: task.input,
                 files: task.files,
+                without_tools: task.without_tools,
                 max_steps: task.max_steps,
                 timeout_ms: task.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
                 history: task.history,

@@ -146,6 +146,42 @@ async fn a_question_outlives_the_server_and_is_answered_once() {
 }
 
 #[tokio::test]
+async fn a_run_does_without_tools_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = || {
+        let model = ScriptedModel::from_fn(|request: &ModelRequest, _| {
+            let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+            match request.messages.iter().any(|message| message.role == Role::Tool) {
+                false => ScriptedReply::tool_calls([("launch", json!({}))]),
+                true => ScriptedReply::text(names.join(" ")),
+            }
+        });
+        let spare = tool_fn(ToolSpec::new("spare", "Is there."), |_: Nothing, _cx: ToolContext| async move {
+            Ok::<_, ToolError>(json!(null))
+        });
+        let agent = Agent::tool_calling(model).tool(counting().0.needs_approval()).tool(spare);
+        Catalog::new().agent("launcher", agent.build().unwrap())
+    };
+    let service = serve(folder.path(), at_once(), catalog()).await;
+    let mut task = NewTask::words("Go.");
+    task.without_tools = vec!["spare".into(), "unheard_of".into()];
+    let run = service.submit(&ann(), task).await.unwrap();
+    stands(&service, &run, RunState::Waiting).await;
+    service.shut_down().await;
+    drop(service);
+    let service = serve(folder.path(), at_once(), catalog()).await;
+    let asked = question(&service).await;
+    service.answer(&asked, Some(asked.digest), Answer::Approve, &ann()).await.unwrap();
+    let row = service.ended(&run.id).await.unwrap();
+    assert_eq!(row.answer, Some(json!("launch final_answer")));
+    let mut task = NewTask::words("Go.");
+    task.without_tools = vec!["x".into(); 65];
+    let refused = service.submit(&ann(), task).await.unwrap_err();
+    assert!(refused.detail().contains("at most 64"), "{refused:?}");
+    service.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_question_that_nobody_answers_in_time_counts_as_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (launch, calls) = counting();

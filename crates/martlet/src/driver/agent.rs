@@ -15,7 +15,7 @@ use martlet_tools::Work;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::host::{Host, Terms, unknown};
+use super::host::{Host, RunTerms, Terms, unknown};
 use super::scope::Scope;
 use super::{child, effect};
 use crate::agent::Parts;
@@ -58,6 +58,12 @@ impl Host for Parts {
             Arc::new(AgentSpec::new(agent.into_owned()).map_err(|error| error.to_string())?)
         };
         Ok(Run::start(id, spec, task.into_owned()))
+    }
+
+    fn terms_of(&self, run: &Run) -> RunTerms {
+        let without_tools = run.without_tools().clone();
+        let tools = (!without_tools.is_empty()).then(|| run.agent().offered_tools().clone());
+        RunTerms { without_tools, tools }
     }
 
     fn doubt(&self, machine: &Run, _: &EffectId, tool: &str) -> Option<ToolFailure> {
@@ -154,7 +160,13 @@ async fn code(parts: &Parts, scope: &Scope, step: u32, request: CodeRequest) -> 
         let reason = "the run was left while the program waited".to_owned();
         return Ok(Outcome::Code { result: Ok(CodeOutcome::Lost { reason, left: true }) });
     }
-    let mut session = held.unwrap_or_else(|| python.sandbox.open(python.options.clone()));
+    let mut session = held.unwrap_or_else(|| {
+        let mut options = python.options.clone();
+        if let Some(tools) = &scope.run().tools {
+            options.tools = tools.clone();
+        }
+        python.sandbox.open(options)
+    });
     let result: Result<CodeOutcome, _> = match scope.feed() {
         None => session.perform(request, None).await,
         Some(feed) => {

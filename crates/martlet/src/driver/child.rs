@@ -66,10 +66,11 @@ struct Place<'a> {
 
 async fn child_run(child: &Child, place: &Place<'_>, input: Value) -> End {
     let started_ms = place.scope.clock().now_ms();
+    let without_tools = place.scope.run().without_tools.clone();
     match child {
         Child::Agent(agent) => {
             let task = match agent.spec().task(&input) {
-                Ok(task) => Task { started_ms, ..task },
+                Ok(task) => Task { started_ms, without_tools, ..task },
                 Err(error) => {
                     let failure = NodeFailure::new(NodeFailureKind::Input, error.to_string());
                     return (Err(failure), Usage::default());
@@ -84,7 +85,7 @@ async fn child_run(child: &Child, place: &Place<'_>, input: Value) -> End {
         }
         Child::Graph(graph) => {
             let input = graph.parts().first_state(as_state(input));
-            let task = GraphTask { input, started_ms, ..GraphTask::default() };
+            let task = GraphTask { input, started_ms, without_tools, ..GraphTask::default() };
             match driven(&**graph.parts(), place, task).await {
                 Ok(machine) => {
                     machine.into_result().map_or_else(no_result, |result| end_of_graph(result, place.limit))

@@ -14,7 +14,7 @@ use martlet_core::{
 use martlet_tools::Work;
 use serde_json::Value;
 
-use super::host::{Host, Terms, unknown};
+use super::host::{Host, RunTerms, Terms, unknown};
 use super::scope::Scope;
 use super::{child, effect};
 use crate::graph::{Function, GraphParts, Input, Performer};
@@ -60,6 +60,10 @@ impl Host for GraphParts {
         Ok(GraphRun::start(id, self.spec.clone(), task.into_owned()))
     }
 
+    fn terms_of(&self, run: &GraphRun) -> RunTerms {
+        RunTerms { without_tools: run.without_tools().clone(), ..RunTerms::default() }
+    }
+
     fn doubt(&self, _: &GraphRun, id: &EffectId, tool: &str) -> Option<ToolFailure> {
         let Some(Performer::Tool(tools)) = self.performer_of(id) else { return None };
         let flags = tools.get(tool).map(|tool| tool.spec().flags).unwrap_or_default();
@@ -97,6 +101,11 @@ impl Host for GraphParts {
                 }
                 _ => held(&name, "agent or graph"),
             },
+            Effect::Tool { name, .. } if scope.run().without_tools.contains(&name) => {
+                let message = format!("this run must do without the tool `{name}`");
+                let result = Err(ToolFailure::new(ToolFailureKind::Denied, message));
+                Box::pin(std::future::ready(Ok(Outcome::Tool { result })))
+            }
             Effect::Tool { name, arguments } => match self.performer_of(id) {
                 Some(Performer::Tool(tools)) => effect::tool(tools, scope, work, id, name, arguments),
                 _ => held(&name, "tool"),

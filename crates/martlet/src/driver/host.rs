@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use martlet_core::{Effect, EffectId, HostFailure, Machine, Outcome, RunId, ToolFailure};
+use martlet_core::{Effect, EffectId, HostFailure, Machine, Outcome, RunId, ToolFailure, ToolSpec};
 use martlet_store::Journal;
 use martlet_tools::Work;
 
@@ -34,6 +34,9 @@ pub(crate) trait Host: Send + Sync {
     /// Why that record cannot be gone on with.
     fn restart(&self, id: RunId, first: JournalRecord<'static>) -> Result<Self::Machine, String>;
 
+    /// What holds for this one run and those in it. It is the same when the run is read back.
+    fn terms_of(&self, machine: &Self::Machine) -> RunTerms;
+
     /// What is told of a tool call that was under way when the run was left; `None` if the call may be repeated.
     fn doubt(&self, machine: &Self::Machine, id: &EffectId, tool: &str) -> Option<ToolFailure>;
 
@@ -56,6 +59,15 @@ pub(crate) struct Terms<'a> {
     pub(crate) journal: Option<&'a Arc<dyn Journal>>,
     pub(crate) max_tokens: Option<u64>,
     pub(crate) max_depth: u32,
+}
+
+/// What holds for one run and those in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunTerms {
+    /// The tools and managed agents that they must not have.
+    pub(crate) without_tools: Arc<[String]>,
+    /// The tools that programs of the run may call, where these are not simply the agent's.
+    pub(crate) tools: Option<Arc<[ToolSpec]>>,
 }
 
 /// An effect of a newer core than this driver knows.

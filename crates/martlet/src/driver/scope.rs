@@ -1,6 +1,6 @@
 //! What a run has from the one who asked for it, or from the run above.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use martlet_core::{EffectId, RunId, Usage};
 use martlet_sandbox::Session;
@@ -10,6 +10,7 @@ use martlet_tools::Activity;
 use super::Host;
 use super::budget::Budget;
 use super::clock::Clock;
+use super::host::RunTerms;
 use crate::approve::{Approver, DenyAll};
 use crate::observe::{Bus, Feed, ModelTap, Tap};
 
@@ -38,6 +39,8 @@ pub(crate) struct Scope {
     budget: Option<Arc<Budget>>,
     activity: Activity,
     parks: bool,
+    /// Set when the run has begun, or was read back.
+    run: OnceLock<RunTerms>,
     /// How deep runs may still be nested below this one.
     depth: u32,
     /// Whether this run may have begun before: it is resumed, or the one above is.
@@ -69,6 +72,7 @@ impl Scope {
             journal,
             budget: Budget::below(None, terms.max_tokens),
             activity: Activity::default(),
+            run: OnceLock::new(),
             depth: terms.max_depth,
             resumed,
             session: Mutex::new(None),
@@ -92,10 +96,22 @@ impl Scope {
             activity: self.activity.clone(),
             // It ends with the run at the top.
             parks: false,
+            run: OnceLock::new(),
             depth: depth.min(terms.max_depth),
             resumed: self.resumed && self.journal.is_some(),
             session: Mutex::new(None),
         })
+    }
+
+    /// Takes in what holds for the run now that it has begun.
+    pub(super) fn began(&self, terms: RunTerms) {
+        // A scope is that of one run, which begins once.
+        let _ = self.run.set(terms);
+    }
+
+    /// What holds for this run and those in it.
+    pub(super) fn run(&self) -> &RunTerms {
+        self.run.get_or_init(RunTerms::default)
     }
 
     pub(super) fn root(&self) -> &RunId {

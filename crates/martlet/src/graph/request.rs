@@ -64,6 +64,14 @@ impl GraphRequest {
         self
     }
 
+    /// Takes tools and managed agents away from the runs in this one, by name. A node that is such a tool fails.
+    pub fn without_tools(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        if let What::Fresh { task: Ok(task), .. } = &mut self.what {
+            task.without_tools = names.into_iter().map(Into::into).collect();
+        }
+        self
+    }
+
     /// Runs one node after the other.
     pub fn sequential(self) -> Self {
         self.max_parallel(1)

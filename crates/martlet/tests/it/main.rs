@@ -15,3 +15,4 @@ mod parking;
 mod reasoning;
 mod run;
 mod support;
+mod without_tools;

@@ -1,0 +1,357 @@
+// A conversation: its runs from the oldest to the newest, the one that goes on, and the messages behind it.
+
+import { h, setText, setAttribute } from './dom.js';
+import { get, post, query, startRun, startStream } from './api.js';
+import { approvals } from './approvals.js';
+import { RunView } from './run-view.js';
+import { Scroller } from './scroller.js';
+import { WaitingMessages } from './waiting-messages.js';
+import { problemBox, toast } from './problem-view.js';
+import { announce } from './announce.js';
+import { at } from './prices.js';
+import { cost, duration, money, sum, tokens } from './format.js';
+
+/** Runs of a conversation that are read at once. */
+const PAGE = 30;
+/** Histories that are read at the same time: browsers have few connections to a server. */
+const AT_ONCE = 2;
+const LOOK_MS = 5000;
+
+export class Conversation {
+  /** `host` has `composer`, `title(text)`, `totals(text)`, `moved()` when lists are to be read anew. */
+  constructor(host) {
+    this.host = host;
+    this.views = [];
+    this.behind = [];
+    this.session = null;
+    this.alone = null;
+    this.reading = 0;
+    this.toRead = [];
+    this.section = h('section.conversation', { 'aria-label': 'Conversation', 'aria-busy': 'false', tabindex: '-1' });
+    this.earlier = h('button.quiet.words.earlier', { type: 'button', hidden: true, onclick: () => this.loadEarlier() }, 'Earlier messages');
+    this.note = h('p.branch-note', { hidden: true });
+    this.runs = h('div.runs');
+    this.section.append(this.earlier, this.note, this.runs);
+    this.waiting = new WaitingMessages({ takenBack: (row, text) => this.takenBack(row, text) });
+    this.scroller = new Scroller(this.section);
+    this.near = new IntersectionObserver((entries) => this.seen(entries), { root: this.section, rootMargin: '600px' });
+    this.onApprovals = () => this.showApprovals();
+    approvals.addEventListener('change', this.onApprovals);
+    this.clock = setInterval(() => this.tick(), 1000);
+    this.look = setInterval(() => this.refreshBehind(), LOOK_MS);
+  }
+
+  leave() {
+    this.hasLeft = true;
+    approvals.removeEventListener('change', this.onApprovals);
+    clearInterval(this.clock);
+    clearInterval(this.look);
+    this.near.disconnect();
+    this.scroller.leave();
+    for (const view of this.views) view.dispose();
+  }
+
+  /** Shows a conversation of the server. */
+  async open(id) {
+    const [session, page] = await Promise.all([get(`sessions/${id}`), get(`sessions/${id}/runs${query({ limit: PAGE })}`)]);
+    if (this.hasLeft) return;
+    this.session = session;
+    this.showSession();
+    this.before = page.next;
+    this.earlier.hidden = !page.next;
+    this.take(page.runs);
+    this.scroller.toEnd();
+    if (this.views.length) setTimeout(() => this.scroller.toEnd(), 120);
+  }
+
+  showSession() {
+    const { session } = this;
+    this.host.title(session.title || this.views[0]?.run.title || 'New conversation', session);
+    const from = session.branched_from;
+    this.note.hidden = !from;
+    if (from) this.note.replaceChildren('A branch of ', h('a', { href: `#/c/${from.session}` }, 'an earlier conversation'), '.');
+  }
+
+  /** Shows one run that belongs to no conversation. */
+  async openRun(id) {
+    const row = await get(`runs/${id}`);
+    if (this.hasLeft) return null;
+    if (row.session) return row.session;
+    this.alone = row;
+    this.host.title(row.title || row.name, null, row);
+    this.take([row]);
+    this.views[0].isFolded = false;
+    this.views[0].follow();
+    return null;
+  }
+
+  async loadEarlier() {
+    this.earlier.disabled = true;
+    try {
+      const page = await get(`sessions/${this.session.id}/runs${query({ limit: PAGE, before: this.before })}`);
+      this.before = page.next;
+      this.earlier.hidden = !page.next;
+      this.scroller.keep(() => {
+        const fresh = page.runs.reverse().map((row) => this.view(row));
+        this.views.unshift(...fresh);
+        this.runs.prepend(...fresh.map((view) => view.element));
+      });
+    } catch (problem) {
+      toast(problem);
+    }
+    this.earlier.disabled = false;
+    this.totals();
+  }
+
+  /** Takes runs in, the newest first, as lists give them. */
+  take(rows) {
+    for (const row of [...rows].reverse()) this.place(row);
+    this.settle();
+  }
+
+  /** Each run has one place: in the conversation, or behind the one that goes on. */
+  place(row, events = null) {
+    const known = this.views.find((view) => view.run.id === row.id);
+    if (known) return;
+    const isBehind = this.behind.findIndex((other) => other.id === row.id);
+    const isFree = !this.active && (isBehind === 0 || this.behind.length === 0);
+    if (row.state !== 'ended' && !isFree) {
+      if (isBehind >= 0) this.behind[isBehind] = { ...this.behind[isBehind], ...row, task: row.task ?? this.behind[isBehind].task };
+      else this.behind.push(row);
+      return;
+    }
+    if (isBehind >= 0) [row] = [{ ...this.behind.splice(isBehind, 1)[0], ...row }];
+    const view = this.view(row);
+    this.views.push(view);
+    this.runs.append(view.element);
+    if (row.state !== 'ended') {
+      this.active = view;
+      view.follow(events);
+      this.scroller.follow();
+    }
+  }
+
+  view(row) {
+    const view = new RunView(row, this);
+    if (row.state === 'ended' && !view.isFolded) this.near.observe(view.element);
+    return view;
+  }
+
+  /** Runs that come into sight are read. */
+  seen(entries) {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      this.near.unobserve(target);
+      const view = this.views.find((one) => one.element === target);
+      if (view) this.toRead.push(view);
+    }
+    this.readNext();
+  }
+
+  readNext() {
+    while (this.reading < AT_ONCE && this.toRead.length) {
+      const view = this.toRead.pop();
+      if (view.leave || view.isWhole) continue;
+      this.reading += 1;
+      view.isBeingRead = true;
+      view.follow();
+    }
+  }
+
+  changed() {
+    this.scroller.settle();
+    this.settle();
+  }
+
+  ended(view) {
+    if (view.isBeingRead) {
+      view.isBeingRead = false;
+      this.reading -= 1;
+      this.readNext();
+    }
+    if (view === this.active) {
+      this.active = null;
+      this.host.moved();
+      if (this.session) this.refreshSession();
+      const next = this.behind[0];
+      if (next) this.place(next);
+    }
+    this.settle();
+  }
+
+  /** Brings all that depends on where the runs stand up to date. */
+  settle() {
+    const state = this.active?.run.state;
+    setAttribute(this.section, 'aria-busy', String(state === 'running'));
+    this.host.composer.setActive(Boolean(this.active));
+    this.waiting.show(this.behind);
+    this.totals();
+  }
+
+  totals() {
+    const usage = { input_tokens: 0, output_tokens: 0 };
+    let [time, price] = [0, null];
+    for (const { run } of this.views) {
+      const running = run.isOver ? null : run.steps.reduce((total, step) => ({
+        input_tokens: total.input_tokens + (step.usage?.input_tokens ?? 0), output_tokens: total.output_tokens + (step.usage?.output_tokens ?? 0),
+      }), { input_tokens: 0, output_tokens: 0 });
+      const used = running ?? run.usage ?? usage;
+      if (used !== usage) {
+        usage.input_tokens += used.input_tokens;
+        usage.output_tokens += used.output_tokens;
+      }
+      time += run.elapsedMs ?? (run.startedMs && !run.isOver ? Date.now() - run.startedMs : 0);
+      price = sum(price, run.isOver ? run.cost ?? cost(run.usage, at(run.name)) : run.steps.reduce((total, step) => sum(total, step.cost), null));
+    }
+    const parts = this.views.length ? [tokens(usage), duration(time || NaN), money(price)] : [];
+    this.host.totals(parts.filter(Boolean).join(' · '));
+  }
+
+  showApprovals() {
+    for (const view of this.views) {
+      const pending = approvals.ofRun(view.run.id);
+      if (pending.length || view.asks.size) view.showApprovals(pending);
+    }
+    this.scroller.settle();
+  }
+
+  tick() {
+    if (document.hidden || !this.active) return;
+    this.active.tick();
+    this.totals();
+  }
+
+  /** Messages behind the run that goes on move up, and may come from another window. */
+  async refreshBehind() {
+    if (document.hidden || !this.session || (!this.active && !this.behind.length)) return;
+    try {
+      const { runs } = await get(`sessions/${this.session.id}/runs${query({ limit: 20 })}`);
+      if (this.hasLeft) return;
+      this.behind = this.behind.filter((row) => runs.some((one) => one.id === row.id && one.state !== 'ended'));
+      this.take(runs.filter((row) => row.state !== 'ended' || this.behind.some((one) => one.id === row.id)));
+    } catch {
+      // The next round may be luckier.
+    }
+  }
+
+  async refreshSession() {
+    try {
+      this.session = await get(`sessions/${this.session.id}`);
+      if (!this.hasLeft) this.showSession();
+    } catch {
+      // The title stays as it is.
+    }
+  }
+
+  /** Sends a message; gives whether the server has it. */
+  async send({ task, agent, files, without, editing }) {
+    try {
+      if (editing) return await this.branch(editing, { task, agent, files, without });
+      const isFirst = !this.session;
+      this.session ??= await post('sessions', { agent });
+      await this.begin({ task, agent, session: this.session.id, ...extras(files, without) });
+      if (this.hasLeft) return true;
+      this.showSession();
+      this.scroller.follow();
+      this.settle();
+      announce(this.behind.length ? 'Sent. It waits until the run has ended.' : 'Sent.');
+      if (isFirst) this.host.begun(this.session);
+      this.host.moved();
+      return true;
+    } catch (problem) {
+      this.host.problem(problem);
+      this.settle();
+      return false;
+    }
+  }
+
+  /** Shows what happens at once; behind another run there is nothing to see yet. */
+  async begin(body) {
+    if (this.active || this.behind.length) {
+      this.place({ ...await startRun(body), task: body.task });
+      return;
+    }
+    const { id, events } = await startStream(body);
+    this.place({ id, kind: 'agent', name: body.agent, title: body.task, task: body.task, session: body.session, state: 'queued', created_ms: Date.now() }, events);
+  }
+
+  /** What was said up to a run, and another message in its place. */
+  async branch(run, { task, agent, files, without }) {
+    const session = await post(`sessions/${this.session.id}/branch`, { run: run.id });
+    await startRun({ task, agent, session: session.id, ...extras(files, without) });
+    this.host.moved();
+    location.hash = `#/c/${session.id}`;
+    return true;
+  }
+
+  edit(view) {
+    this.host.composer.put(view.run.task ?? view.run.title, view.run);
+  }
+
+  async retry(view) {
+    const { run } = view;
+    try {
+      if (run.kind === 'workflow') {
+        const row = await startRun({ workflow: run.name, input: run.input ?? {} });
+        location.hash = `#/r/${row.id}`;
+        return;
+      }
+      const whole = run.task ? run : await get(`runs/${run.id}`);
+      await this.branch(run, { task: whole.task, agent: run.name });
+    } catch (problem) {
+      toast(problem);
+    }
+  }
+
+  /** The last question, back into the box. */
+  editLast() {
+    const last = this.behind.at(-1);
+    if (last) {
+      this.waiting.takeBack(last, true);
+      return true;
+    }
+    const view = this.views.findLast((one) => one.run.session);
+    if (view) this.edit(view);
+    return Boolean(view);
+  }
+
+  takenBack(row, text) {
+    this.behind = this.behind.filter((other) => other.id !== row.id);
+    this.settle();
+    if (text !== null) this.host.composer.put(text);
+    announce(text === null ? 'Removed.' : 'Taken back for editing.');
+  }
+
+  async stop() {
+    const { active } = this;
+    if (!active) return;
+    try {
+      active.run.cancelRequested = true;
+      active.run.touch();
+      active.draw();
+      const row = await post(`runs/${active.run.id}/cancel`);
+      if (row.state === 'ended' && !active.leave) active.follow();
+    } catch (problem) {
+      toast(problem);
+    }
+  }
+
+  /** Moves from step to step. */
+  walk(by) {
+    const steps = [...this.section.querySelectorAll('.steps:not([hidden]) > .step')];
+    if (!steps.length) return;
+    const here = steps.findLastIndex((step) => step === document.activeElement || step.contains(document.activeElement));
+    const there = here < 0 ? (by > 0 ? 0 : steps.length - 1) : Math.min(Math.max(here + by, 0), steps.length - 1);
+    steps[there].focus({ preventScroll: true });
+    steps[there].scrollIntoView({ block: 'nearest' });
+  }
+
+  showProblem(problem) {
+    this.section.replaceChildren(problemBox(problem));
+    setText(this.earlier, '');
+  }
+}
+
+function extras(files, without) {
+  return { ...(files?.length ? { files: files.map((file) => file.id) } : {}), ...(without?.length ? { without_tools: without } : {}) };
+}

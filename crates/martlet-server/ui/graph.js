@@ -1,0 +1,195 @@
+// A workflow as a picture and as a list, with the state of each node. A click on a node shows what it did.
+
+import { h, s, setText, setAttribute } from './dom.js';
+import { icon } from './icons.js';
+import { layOut } from './graph-layout.js';
+import { CardView } from './cards.js';
+import { nestedRun } from './steps.js';
+import { duration, money, tokens } from './format.js';
+
+const SIGNS = { queued: '', running: '◐', waiting: '?', done: '✓', failed: '✕', skipped: '–', cancelled: '■' };
+const WORDS = { queued: 'queued', running: 'running', waiting: 'waits for you', done: 'done', failed: 'failed', skipped: 'skipped', cancelled: 'stopped' };
+const KINDS = { agent: 'agent', graph: 'workflow', function: 'function', tool: 'tool' };
+/** A larger graph is a list alone: nobody reads such a picture. */
+const MOST_DRAWN = 120;
+const NARROW = 620;
+let pictures = 0;
+
+export class GraphView {
+  /** `workflow` is what the server tells of it; without a `run` it is shown as it is. */
+  constructor(workflow, run = null) {
+    Object.assign(this, { workflow, run, drawn: new Map(), rows: new Map(), isTall: null });
+    this.picture = h('div.graph', { 'data-testid': 'graph' });
+    this.list = h('ol.graph-list', { 'data-testid': 'graph-list', 'aria-label': 'Nodes' });
+    this.element = h('div.workflow-run', null, this.picture, this.list);
+    for (const node of workflow.nodes) this.addRow(node);
+    this.watch = new ResizeObserver(() => this.draw());
+    this.watch.observe(this.element);
+    this.update();
+  }
+
+  addRow(node) {
+    const row = new NodeRow(node);
+    this.rows.set(node.name, row);
+    this.list.append(row.item);
+  }
+
+  /** Draws the picture, if the width asks for another one. */
+  draw() {
+    const { nodes, edges, name } = this.workflow;
+    const available = this.element.clientWidth;
+    if (!available || nodes.length > MOST_DRAWN || nodes.length === 0) return;
+    const isTall = available < NARROW;
+    if (this.isTall === isTall) return;
+    this.isTall = isTall;
+    const box = isTall ? { width: 138, height: 46, gap: 30, apart: 14 } : { width: 148, height: 48, gap: 52, apart: 18 };
+    const { places, lines, size } = layOut(nodes, edges, { ...box, isTall });
+    const margin = 8;
+    pictures += 1;
+    const arrow = `arrow-${pictures}`;
+    const svg = s('svg', {
+      role: 'group', 'aria-label': `Graph of ${name}`, width: size.width + 2 * margin, height: size.height + 2 * margin,
+      viewBox: `${-margin} ${-margin} ${size.width + 2 * margin} ${size.height + 2 * margin}`,
+    },
+    s('defs', null, s('marker', { id: arrow, viewBox: '0 0 8 8', refX: '6', refY: '4', markerWidth: '7', markerHeight: '7', orient: 'auto' },
+      s('path', { d: 'M0 .5 7 4 0 7.500z', class: 'arrow' }))),
+    lines.map((line) => s('path', { class: `edge${line.conditional ? ' conditional' : ''}`, d: line.path, 'marker-end': `url(#${arrow})` })));
+    for (const node of nodes) svg.append(this.drawNode(node, places.get(node.name), box));
+    this.picture.replaceChildren(svg);
+    this.update();
+  }
+
+  drawNode(node, { x, y }, { width, height }) {
+    const name = s('text', { class: 'node-name', x: 14, y: height / 2 - 3 });
+    name.textContent = node.name.length > 17 ? `${node.name.slice(0, 16)}…` : node.name;
+    const note = s('text', { class: 'node-note', x: 14, y: height / 2 + 13 });
+    const sign = s('text', { class: 'node-sign', x: width - 14, y: height / 2 + 5, 'text-anchor': 'end' });
+    const title = s('title');
+    const group = s('g', { class: 'node', 'data-node': node.name, 'data-state': 'queued', transform: `translate(${x} ${y})`, tabindex: '0', role: 'button' },
+      title, s('rect', { width, height, rx: 9 }), name, note, sign);
+    const show = () => this.show(node.name);
+    group.addEventListener('click', show);
+    group.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      show();
+    });
+    this.drawn.set(node.name, { group, note, sign, title, kind: KINDS[node.kind] ?? node.kind, description: node.description });
+    return group;
+  }
+
+  /** Shows what the node did. */
+  show(name) {
+    const row = this.rows.get(name);
+    if (!row) return;
+    row.element.open = true;
+    row.element.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+    row.summary.focus({ preventScroll: true });
+  }
+
+  update() {
+    const names = new Set([...this.workflow.nodes.map((node) => node.name), ...(this.run?.nodes.keys() ?? [])]);
+    for (const name of names) {
+      if (!this.rows.has(name)) this.addRow({ name, kind: '', description: '' });
+      const node = this.run?.nodes.get(name);
+      const state = node?.state ?? 'queued';
+      const figure = figures(node, this.run);
+      this.rows.get(name).update(node, this.run ? state : null, figure);
+      const drawn = this.drawn.get(name);
+      if (!drawn) continue;
+      setAttribute(drawn.group, 'data-state', state);
+      setText(drawn.note, this.run && state !== 'queued' ? figure || WORDS[state] : drawn.kind);
+      setText(drawn.sign, this.run ? SIGNS[state] : '');
+      const label = `${name}, ${drawn.kind}${this.run ? `: ${WORDS[state]}` : ''}`;
+      setAttribute(drawn.group, 'aria-label', label);
+      setText(drawn.title, drawn.description ? `${label}. ${drawn.description}` : label);
+    }
+  }
+
+  tick() {
+    if (this.run && !this.run.isOver) this.update();
+    for (const row of this.rows.values()) row.tick();
+  }
+
+  leave() {
+    this.watch.disconnect();
+  }
+}
+
+function figures(node, run) {
+  if (!node) return '';
+  const ms = node.elapsedMs ?? (node.startedMs && !run.isOver ? Date.now() - node.startedMs : NaN);
+  const parts = [];
+  if (node.of && node.state === 'running') parts.push(`${node.done}/${node.of}`);
+  if (node.state !== 'skipped') parts.push(duration(ms));
+  if (node.attempt > 1) parts.push(`attempt ${node.attempt}`);
+  return parts.filter(Boolean).join(' · ');
+}
+
+class NodeRow {
+  constructor(node) {
+    Object.assign(this, { node, cards: new Map(), runs: new Map(), rev: -1, isKnown: false });
+    this.state = h('span.node-state');
+    this.figure = h('span.step-figures');
+    this.summary = h('summary', null, icon('chevron'), h('span.node-title', null, node.name),
+      h('span.node-about', null, node.description || KINDS[node.kind] || ''), this.figure, this.state);
+    this.body = h('div.node-body');
+    this.element = h('details.node-row', { 'data-node-row': node.name }, this.summary, this.body);
+    this.item = h('li', null, this.element);
+    this.element.addEventListener('toggle', () => this.draw());
+  }
+
+  update(known, state, figure) {
+    this.known = known;
+    setAttribute(this.element, 'data-state', state);
+    setText(this.state, state ? WORDS[state] : '');
+    const parts = [figure, known ? tokens(known.usage) : '', known ? money(known.runs.reduce((total, run) => (run.cost === null ? total : (total ?? 0) + run.cost), null)) : ''];
+    setText(this.figure, parts.filter(Boolean).join(' · '));
+    this.draw();
+  }
+
+  draw() {
+    if (!this.element.open) return;
+    const { known } = this;
+    if (!known || (!known.cards.length && !known.runs.length)) {
+      setText(this.body, known?.cause ? causeOf(known.cause) : this.node.description || 'Nothing has happened here yet.');
+      this.isKnown = false;
+      return;
+    }
+    if (!this.isKnown) this.body.replaceChildren();
+    this.isKnown = true;
+    for (const run of known.runs) {
+      let view = this.runs.get(run);
+      if (!view) {
+        this.runs.set(run, view = nestedRun(run));
+        this.body.append(view.element);
+      }
+      view.update();
+    }
+    for (const card of known.cards) {
+      let view = this.cards.get(card);
+      if (!view) {
+        this.cards.set(card, view = new CardView(card, nestedRun));
+        this.body.append(view.element);
+        // Who opens a node wants to see what it gave.
+        view.open(card.kind === 'result' || card.kind === 'error' || card.state === 'running');
+      }
+      view.update();
+    }
+  }
+
+  tick() {
+    if (this.element.open) for (const view of this.runs.values()) view.tick();
+  }
+}
+
+function causeOf(cause) {
+  const reasons = {
+    not_chosen: `The conditions behind ${cause.origin} did not choose it.`,
+    failed: `It needs ${cause.origin}, which failed.`,
+    error: `${cause.origin} failed, and is skipped on errors.`,
+    lost: `${cause.origin} had the result of another node already.`,
+    ended: 'The workflow ended before.',
+  };
+  return reasons[cause.kind] ?? `Because of ${cause.origin}.`;
+}

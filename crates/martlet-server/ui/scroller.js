@@ -1,0 +1,58 @@
+// Staying at the end while something is written there, unless somebody has scrolled away.
+
+import { h } from './dom.js';
+import { icon } from './icons.js';
+
+const NEAR = 90;
+
+export class Scroller {
+  constructor(element) {
+    this.element = element;
+    this.isFollowing = true;
+    this.button = h('button.jump', { type: 'button', hidden: true, 'aria-label': 'To the latest', title: 'To the latest', onclick: () => this.follow() }, icon('down'));
+    this.onScroll = () => {
+      // Only hands let go of the end: what grows does not scroll by itself.
+      const isAtEnd = this.isAtEnd();
+      if (isAtEnd || performance.now() < this.handUntil) this.isFollowing = isAtEnd;
+      this.button.hidden = this.isFollowing || isAtEnd;
+    };
+    this.handUntil = 0;
+    const hand = () => { this.handUntil = performance.now() + 700; };
+    element.addEventListener('scroll', this.onScroll, { passive: true });
+    for (const name of ['wheel', 'touchmove', 'pointerdown', 'keydown']) element.addEventListener(name, hand, { passive: true });
+    this.sizes = new ResizeObserver(() => this.settle());
+    this.sizes.observe(element);
+  }
+
+  isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.element;
+    return scrollHeight - scrollTop - clientHeight < NEAR;
+  }
+
+  /** After something has changed. */
+  settle() {
+    if (this.isFollowing) this.toEnd();
+    else this.button.hidden = this.isAtEnd();
+  }
+
+  follow() {
+    this.isFollowing = true;
+    this.toEnd();
+    this.button.hidden = true;
+  }
+
+  toEnd() {
+    this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  /** Changes what is above without moving what is seen. */
+  keep(change) {
+    const { scrollHeight, scrollTop } = this.element;
+    change();
+    this.element.scrollTop = scrollTop + this.element.scrollHeight - scrollHeight;
+  }
+
+  leave() {
+    this.sizes.disconnect();
+  }
+}

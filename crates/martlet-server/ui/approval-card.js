@@ -176,7 +176,7 @@ function warnings(approval) {
 function exactArguments(approval) {
   return h('div.labelled', null,
     h('span.label', null, 'Exactly this is called'),
-    h('pre.exact', { tabindex: '0', role: 'region', 'aria-label': 'Exact arguments' }, h('code', null, approval.display)));
+    h('pre.exact', { tabindex: '0', role: 'group', 'aria-label': 'Exact arguments' }, h('code', null, approval.display)));
 }
 
 /** The same for reading: changes as changes, programs as programs. */

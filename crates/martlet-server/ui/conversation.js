@@ -341,7 +341,9 @@ export class Conversation {
     const steps = [...this.section.querySelectorAll('.steps:not([hidden]) > .step')];
     if (!steps.length) return;
     const here = steps.findLastIndex((step) => step === document.activeElement || step.contains(document.activeElement));
-    const there = here < 0 ? (by > 0 ? 0 : steps.length - 1) : Math.min(Math.max(here + by, 0), steps.length - 1);
+    const top = this.section.getBoundingClientRect().top;
+    const first = Math.max(0, steps.findIndex((step) => step.getBoundingClientRect().bottom > top + 8));
+    const there = here < 0 ? first : Math.min(Math.max(here + by, 0), steps.length - 1);
     steps[there].focus({ preventScroll: true });
     steps[there].scrollIntoView({ block: 'nearest' });
   }

@@ -23,7 +23,7 @@ export function openDialog(name, content, { style = '' } = {}) {
 }
 
 function titled(title, dialog) {
-  return h('header.dialog-bar', null, h('h2', null, title),
+  return h('div.dialog-bar', null, h('h2', null, title),
     h('button.quiet', { type: 'button', 'aria-label': 'Close', onclick: () => dialog().close() }, icon('close')));
 }
 

@@ -11,8 +11,9 @@ export function duration(ms) {
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  const [size, large, small] = seconds < 3600 ? [60, 'min', 's'] : [3600, 'h', 'min'];
+  const rest = Math.floor((seconds % size) / (size / 60));
+  return `${Math.floor(seconds / size)} ${large}${rest ? ` ${rest} ${small}` : ''}`;
 }
 
 export function count(number) {

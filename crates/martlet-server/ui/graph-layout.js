@@ -77,11 +77,11 @@ function order(layers, edges) {
 function line(from, to, { width, height, isTall }) {
   if (!from || !to) return '';
   if (isTall) {
-    const [x1, y1, x2, y2] = [from.x + width / 2, from.y + height, to.x + width / 2, to.y - 5];
+    const [x1, y1, x2, y2] = [from.x + width / 2, from.y + height, to.x + width / 2, to.y - 1];
     const bend = Math.max(14, (y2 - y1) / 2);
     return `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`;
   }
-  const [x1, y1, x2, y2] = [from.x + width, from.y + height / 2, to.x - 5, to.y + height / 2];
+  const [x1, y1, x2, y2] = [from.x + width, from.y + height / 2, to.x - 1, to.y + height / 2];
   const bend = Math.max(18, (x2 - x1) / 2);
   return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }

@@ -42,16 +42,23 @@ export class GraphView {
     const isTall = available < NARROW;
     if (this.isTall === isTall) return;
     this.isTall = isTall;
-    const box = isTall ? { width: 138, height: 46, gap: 30, apart: 14 } : { width: 148, height: 48, gap: 52, apart: 18 };
-    const { places, lines, size } = layOut(nodes, edges, { ...box, isTall });
-    const margin = 8;
+    const margin = 4;
+    const box = isTall ? { width: 138, height: 46, gap: 34, apart: 12 } : { width: 148, height: 48, gap: 52, apart: 18 };
+    let laid = layOut(nodes, edges, { ...box, isTall });
+    if (isTall && laid.size.width + 2 * margin > available) {
+      // Narrower, as far as the names can be read; what is still too wide scrolls.
+      const inRow = Math.round((laid.size.width + box.apart) / (box.width + box.apart));
+      box.width = Math.max(92, Math.floor((available - 2 * margin + box.apart) / inRow) - box.apart);
+      laid = layOut(nodes, edges, { ...box, isTall });
+    }
+    const { places, lines, size } = laid;
     pictures += 1;
     const arrow = `arrow-${pictures}`;
     const svg = s('svg', {
       role: 'group', 'aria-label': `Graph of ${name}`, width: size.width + 2 * margin, height: size.height + 2 * margin,
       viewBox: `${-margin} ${-margin} ${size.width + 2 * margin} ${size.height + 2 * margin}`,
     },
-    s('defs', null, s('marker', { id: arrow, viewBox: '0 0 8 8', refX: '6', refY: '4', markerWidth: '7', markerHeight: '7', orient: 'auto' },
+    s('defs', null, s('marker', { id: arrow, viewBox: '0 0 8 8', refX: '7', refY: '4', markerWidth: '7', markerHeight: '7', orient: 'auto' },
       s('path', { d: 'M0 .5 7 4 0 7.500z', class: 'arrow' }))),
     lines.map((line) => s('path', { class: `edge${line.conditional ? ' conditional' : ''}`, d: line.path, 'marker-end': `url(#${arrow})` })));
     for (const node of nodes) svg.append(this.drawNode(node, places.get(node.name), box));
@@ -60,13 +67,13 @@ export class GraphView {
   }
 
   drawNode(node, { x, y }, { width, height }) {
-    const name = s('text', { class: 'node-name', x: 14, y: height / 2 - 3 });
-    name.textContent = node.name.length > 17 ? `${node.name.slice(0, 16)}…` : node.name;
-    const note = s('text', { class: 'node-note', x: 14, y: height / 2 + 13 });
-    const sign = s('text', { class: 'node-sign', x: width - 14, y: height / 2 + 5, 'text-anchor': 'end' });
-    const title = s('title');
+    const name = s('text', { class: 'node-name', x: 12, y: height / 2 - 3 });
+    const room = Math.floor((width - 34) / 7.2);
+    name.textContent = node.name.length > room ? `${node.name.slice(0, room - 1)}…` : node.name;
+    const note = s('text', { class: 'node-note', x: 12, y: height / 2 + 13 });
+    const sign = s('text', { class: 'node-sign', x: width - 11, y: height / 2 + 5, 'text-anchor': 'end', 'aria-hidden': 'true' });
     const group = s('g', { class: 'node', 'data-node': node.name, 'data-state': 'queued', transform: `translate(${x} ${y})`, tabindex: '0', role: 'button' },
-      title, s('rect', { width, height, rx: 9 }), name, note, sign);
+      s('rect', { width, height, rx: 9 }), name, note, sign);
     const show = () => this.show(node.name);
     group.addEventListener('click', show);
     group.addEventListener('keydown', (event) => {
@@ -74,7 +81,7 @@ export class GraphView {
       event.preventDefault();
       show();
     });
-    this.drawn.set(node.name, { group, note, sign, title, kind: KINDS[node.kind] ?? node.kind, description: node.description });
+    this.drawn.set(node.name, { group, name, note, sign, kind: KINDS[node.kind] ?? node.kind });
     return group;
   }
 
@@ -100,9 +107,8 @@ export class GraphView {
       setAttribute(drawn.group, 'data-state', state);
       setText(drawn.note, this.run && state !== 'queued' ? figure || WORDS[state] : drawn.kind);
       setText(drawn.sign, this.run ? SIGNS[state] : '');
-      const label = `${name}, ${drawn.kind}${this.run ? `: ${WORDS[state]}` : ''}`;
-      setAttribute(drawn.group, 'aria-label', label);
-      setText(drawn.title, drawn.description ? `${label}. ${drawn.description}` : label);
+      const seen = `${drawn.name.textContent} ${drawn.note.textContent}`;
+      setAttribute(drawn.group, 'aria-label', this.run && seen.endsWith(WORDS[state]) === false ? `${seen} ${WORDS[state]}` : seen);
     }
   }
 

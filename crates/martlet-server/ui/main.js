@@ -38,6 +38,11 @@ class Page {
     addEventListener('keydown', (event) => this.onKey(event));
     approvals.addEventListener('change', () => this.showBadge());
     this.acceptFiles();
+    document.querySelector('.skip').addEventListener('click', (event) => {
+      // The address says what is shown: it stays.
+      event.preventDefault();
+      (place('message') ?? place('main').firstElementChild).focus();
+    });
     place('app').hidden = false;
     this.route();
     approvals.start();
@@ -111,10 +116,11 @@ class Page {
         }
         this.composer.element.classList.add('only-stop');
       } else {
-        this.title('');
+        this.title('New conversation');
         this.composer.moveTo('');
+        conversation.scroller.isFollowing = false;
         conversation.runs.append(home((agent) => this.composer.choose(agent)));
-        this.composer.box.focus({ preventScroll: true });
+        if (matchMedia('(hover: hover)').matches) this.composer.box.focus({ preventScroll: true });
       }
       conversation.showApprovals();
     } catch (problem) {

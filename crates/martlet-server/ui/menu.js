@@ -24,7 +24,7 @@ export function openMenu(button, entries) {
     event.stopPropagation();
     keys[event.key]();
   });
-  document.body.append(menu);
+  (button.closest('nav') ?? document.body).append(menu);
   const { left, right, bottom, top } = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
   menu.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8, Math.max(8, right - width)))}px`;

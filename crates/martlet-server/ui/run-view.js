@@ -14,6 +14,7 @@ import { approvalCard } from './approval-card.js';
 import { problemBox, problemOfRun } from './problem-view.js';
 import { showMarkdown } from './markdown.js';
 import { copyButton } from './copy.js';
+import { labelled } from './cards.js';
 import { announce } from './announce.js';
 import { asText, clock, duration, money, place, plural, preview, tokens } from './format.js';
 
@@ -42,6 +43,7 @@ export class RunView {
     this.question = h('div.question', { dir: 'auto' });
     this.more = h('button.quiet.words', { type: 'button', hidden: true, onclick: () => this.unclamp() }, 'Show all of it');
     this.about = h('p.about');
+    this.begun = h('div');
     this.edit = h('button.quiet', { type: 'button', 'aria-label': 'Edit', title: 'Edit, as a branch', onclick: () => this.host.edit(this) }, icon('edit'));
     this.queue = h('p.queue', { 'data-testid': 'queue', hidden: true });
     this.foldButton = h('button.fold', { type: 'button', hidden: true, onclick: () => this.toggle() });
@@ -53,7 +55,7 @@ export class RunView {
     this.fault = h('div');
     this.footer = h('footer.answer-bar', { hidden: true });
     this.element = h('article.run', { 'data-run': run.id },
-      h('header.ask', null, h('div', null, this.about, this.question, this.more), this.edit),
+      h('header.ask', null, h('div', null, this.about, this.question, this.more, this.begun), this.edit),
       this.queue, this.graphPlace, this.foldButton, this.steps.element, this.askPlace, this.working, this.answer, this.fault, this.footer);
   }
 
@@ -185,16 +187,19 @@ export class RunView {
 
   drawQuestion() {
     const { run } = this;
-    const text = run.task ?? (run.kind === 'workflow' ? '' : run.title);
-    setText(this.about, `${run.name} · ${clock(run.createdMs)}`);
+    const isWorkflow = run.kind === 'workflow';
+    const text = isWorkflow ? run.name : run.task ?? run.title;
+    setText(this.about, `${isWorkflow ? 'Workflow' : run.name} · ${clock(run.createdMs)}`);
+    this.edit.hidden = isWorkflow || !run.session;
     if (this.question.textContent === text) return;
+    const begins = isWorkflow && run.input && Object.keys(run.input).length;
+    this.begun.replaceChildren(...(begins ? [labelled('Input', run.input)] : []));
     this.question.textContent = text;
     this.question.classList.toggle('long', text.length > 240 || text.includes('\n'));
     const isClamped = text.length > 1200 || text.split('\n').length > 14;
     this.question.classList.toggle('clamped', isClamped);
     this.more.hidden = !isClamped;
-    this.edit.hidden = run.kind === 'workflow' || !run.session;
-    setAttribute(this.element, 'aria-label', run.kind === 'workflow' ? `Workflow ${run.name}` : `Question: ${preview(text, 60)}`);
+    setAttribute(this.element, 'aria-label', isWorkflow ? `Workflow ${run.name}` : `Question: ${preview(text, 60)}`);
   }
 
   drawGraph() {
@@ -227,7 +232,7 @@ export class RunView {
   tickWorking() {
     const { run } = this;
     const since = run.startedMs ? ` · ${duration(Date.now() - run.startedMs)}` : '';
-    const words = { waiting: 'Waits for you', running: 'On the wing' }[run.state] ?? '';
+    const words = { waiting: 'Waits for you', running: 'Working' }[run.state] ?? '';
     const text = this.connection === 'lost' ? 'The connection is lost: trying again' : `${run.cancelRequested ? 'Stopping' : words}${since}`;
     setText(this.working.lastChild, text);
   }

@@ -12,7 +12,8 @@ class StepView {
     Object.assign(this, { step, nested, rev: -1, cards: new Map(), isRunning: null });
     this.number = h('span.step-number', null, String(step.number));
     this.figures = h('span.step-figures');
-    this.row = h('div.cards', null, this.figures);
+    this.empty = h('span.step-empty', { hidden: true });
+    this.row = h('div.cards', null, this.empty, this.figures);
     this.element = h('li.step', { 'data-step': step.number, tabindex: '-1', 'aria-label': `Step ${step.number}` }, this.number, this.row);
   }
 
@@ -24,6 +25,8 @@ class StepView {
       this.isRunning = isRunning;
       setAttribute(this.element, 'data-state', isRunning ? 'running' : 'done');
       this.arrange();
+      this.empty.hidden = isRunning || step.cards.length > 0;
+      setText(this.empty, step.usage?.output_tokens ? 'Answered' : 'No reply');
       this.tick();
     }
     for (const view of this.cards.values()) {

@@ -2,6 +2,7 @@
 //!
 //! - [`FakeServer`] speaks OpenAI's chat completions over HTTP, with every fault that a server can have. It
 //!   also serves load tests: ten thousand requests at once cost it little.
+//! - [`Script`] says in a file what it answers, for programs that are tried from outside.
 //! - [`ScriptedModel`] is a [`Model`](martlet_model::Model) without any network.
 //!
 //! ```
@@ -13,12 +14,16 @@
 //! ```
 
 mod captured;
+mod gate;
 mod reply;
+mod script;
 mod scripted;
 mod server;
 
 pub use captured::CapturedRequest;
+pub use gate::{Gate, Moment};
 pub use reply::{Reply, chunk, sse};
+pub use script::{SCRIPT_FORM, Script, ScriptError};
 pub use scripted::{ScriptedModel, ScriptedReply};
 pub use server::{Counters, FakeServer, FakeServerBuilder};
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::gate::{Gate, Moment};
+
 /// What the fake server answers to one request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub(crate) delay: Duration,
+    pub(crate) until: Option<(Gate, Moment)>,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Body,
@@ -32,6 +35,8 @@ pub(crate) enum Body {
 pub(crate) enum Step {
     Bytes(Bytes),
     Pause(Duration),
+    /// Waits until the gate is open.
+    Until(Gate),
     /// The connection stays open and nothing more comes.
     Hang,
     /// The connection is closed in the middle of the message.
@@ -51,7 +56,7 @@ pub(crate) struct Completion {
 
 impl Reply {
     fn new(body: Body) -> Self {
-        Self { delay: Duration::ZERO, status: 200, headers: Vec::new(), body }
+        Self { delay: Duration::ZERO, until: None, status: 200, headers: Vec::new(), body }
     }
 
     /// A completion of text. A request for a stream gets it in pieces of four characters.
@@ -74,8 +79,14 @@ impl Reply {
 
     /// A completion that asks for several tool calls, with the ids `call_1`, `call_2` …
     pub fn tool_calls(calls: impl IntoIterator<Item = (impl Into<String>, Value)>) -> Self {
+        Self::text("").calls(calls)
+    }
+
+    /// The tool calls of a completion, beside its text.
+    #[must_use]
+    pub fn calls(self, calls: impl IntoIterator<Item = (impl Into<String>, Value)>) -> Self {
         let calls = calls.into_iter().map(|(name, arguments)| (name.into(), arguments.to_string())).collect();
-        Self::text("").completion(|completion| completion.calls = calls)
+        self.completion(|completion| completion.calls = calls)
     }
 
     /// An error in OpenAI's form.
@@ -144,6 +155,12 @@ impl Reply {
         self.step(Step::Cut)
     }
 
+    /// Then a wait until the gate is open (for [`Reply::stream`]).
+    #[must_use]
+    pub fn then_until(self, gate: Gate) -> Self {
+        self.step(Step::Until(gate))
+    }
+
     fn step(mut self, step: Step) -> Self {
         if let Body::Pieces { steps, .. } = &mut self.body {
             steps.push(step);
@@ -155,6 +172,13 @@ impl Reply {
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Waits for a moment of a gate before it answers.
+    #[must_use]
+    pub fn until(mut self, gate: Gate, moment: Moment) -> Self {
+        self.until = Some((gate, moment));
         self
     }
 

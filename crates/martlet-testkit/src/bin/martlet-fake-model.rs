@@ -1,14 +1,15 @@
-//! A fake OpenAI-compatible server as a program of its own, for benchmarks.
+//! A fake OpenAI-compatible server as a program of its own, for benchmarks and for tests from outside.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use martlet_testkit::{FakeServer, Reply};
+use martlet_testkit::{FakeServer, Reply, SCRIPT_FORM, Script};
 
 const USAGE: &str = "\
 usage: martlet-fake-model [options]
 
-Answers every chat completion on 127.0.0.1 with the same text. Prints its base URL, then serves until it is stopped.
+Answers every chat completion on 127.0.0.1 with the same text, or as a script says. Prints its base URL, then serves until it is stopped.
 
   --port N         the port (default: any that is free)
   --text TEXT      the reply (default: OK)
@@ -16,7 +17,8 @@ Answers every chat completion on 127.0.0.1 with the same text. Prints its base U
   --piece-ms N     wait before each piece of a streamed reply (default: 0)
   --piece-chars N  characters of a piece (default: 4)
   --fail-every N   answer every Nth request with an error (default: never)
-  --fail-status N  the status of those errors (default: 503)";
+  --fail-status N  the status of those errors (default: 503)
+  --script FILE    answer as this file says, see below; of the options above only --port counts then";
 
 struct Options {
     port: u16,
@@ -26,6 +28,7 @@ struct Options {
     piece_chars: usize,
     fail_every: usize,
     fail_status: u16,
+    script: Option<PathBuf>,
 }
 
 impl Options {
@@ -38,10 +41,11 @@ impl Options {
             piece_chars: 4,
             fail_every: 0,
             fail_status: 503,
+            script: None,
         };
         while let Some(name) = arguments.next() {
             if name == "--help" || name == "-h" {
-                return Err(USAGE.into());
+                return Err(format!("{USAGE}\n\n{SCRIPT_FORM}"));
             }
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value\n\n{USAGE}"))?;
             let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number, not `{value}`"));
@@ -57,6 +61,7 @@ impl Options {
                 "--piece-chars" => options.piece_chars = size()?,
                 "--fail-every" => options.fail_every = size()?,
                 "--fail-status" => options.fail_status = small()?,
+                "--script" => options.script = Some(PathBuf::from(&value)),
                 _ => return Err(format!("there is no option {name}\n\n{USAGE}")),
             }
         }
@@ -75,9 +80,17 @@ fn main() -> ExitCode {
     };
     let reply =
         Reply::text(options.text).delay(options.delay).pieces(options.piece_chars, options.piece_delay);
-    let builder = match options.fail_every {
-        0 => FakeServer::builder_always(reply),
-        every => FakeServer::builder_with(move |request| {
+    let script = match options.script.as_deref().map(Script::read).transpose() {
+        Ok(script) => script,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let builder = match (script, options.fail_every) {
+        (Some(script), _) => FakeServer::builder_with(move |request| script.reply(request)),
+        (None, 0) => FakeServer::builder_always(reply),
+        (None, every) => FakeServer::builder_with(move |request| {
             if (request.index + 1).is_multiple_of(every) {
                 Reply::status(options.fail_status, "asked to fail")
             } else {

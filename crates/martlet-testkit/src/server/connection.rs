@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::{Behaviour, Shared, next_of};
 use crate::captured::CapturedRequest;
+use crate::gate::Moment;
 use crate::reply::{Body, Reply, Step};
 
 /// What happens to the connection after an answer.
@@ -145,6 +146,9 @@ async fn answer(
         }
     };
     watch(socket, buffer, wait(reply.delay)).await?;
+    if let Some((gate, moment)) = &reply.until {
+        watch(socket, buffer, gate.wait(*moment)).await?;
+    }
     match &reply.body {
         Body::Completion(completion) if request.wants_stream() => {
             let pause = completion.piece_delay;
@@ -198,6 +202,7 @@ async fn pieces(
                 tokio::task::yield_now().await;
             }
             Step::Pause(pause) => watch(socket, buffer, wait(pause)).await?,
+            Step::Until(gate) => watch(socket, buffer, gate.wait(Moment::Open)).await?,
             Step::Hang => watch(socket, buffer, std::future::pending()).await?,
             Step::Cut => return Ok(Then::Close),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use martlet_testkit::{FakeServer, Reply};
 
-fn send(server: &FakeServer, body: &str) -> TcpStream {
+pub(crate) fn send(server: &FakeServer, body: &str) -> TcpStream {
     let mut socket = TcpStream::connect(server.address()).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(
@@ -17,7 +17,7 @@ fn send(server: &FakeServer, body: &str) -> TcpStream {
 }
 
 /// What arrives until `end`.
-fn receive(socket: &mut TcpStream, end: &str) -> String {
+pub(crate) fn receive(socket: &mut TcpStream, end: &str) -> String {
     let mut text = Vec::new();
     while !text.ends_with(end.as_bytes()) {
         let mut byte = [0];

@@ -61,7 +61,7 @@ export class CardView {
     setAttribute(this.element, 'data-state', card.state);
     setText(this.preview, PREVIEWS[card.kind]?.(card) ?? '');
     const state = STATES[card.state] ?? '';
-    const time = card.kind === 'tool' || card.kind === 'code' ? duration(card.elapsedMs ?? NaN) : '';
+    const time = card.elapsedMs >= 100 && card.kind !== 'thought' ? duration(card.elapsedMs) : '';
     setText(this.mark, state || (card.state === 'running' ? '' : time));
     this.draw();
   }
@@ -92,7 +92,7 @@ const BODIES = {
       text.classList.add('plain');
       setText(text, card.text);
     } else if (text.wanted !== card.text) {
-      showMarkdown(text, card.text);
+      showMarkdown(text, card.text, { delayMs: 300 });
     }
   },
 
@@ -105,9 +105,9 @@ const BODIES = {
   logs(body, card, isFirst) {
     const code = isFirst ? framed(body, () => card.text, 'Copy logs') : body.querySelector('code');
     const frame = code.parentElement;
-    const isAtEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 40;
+    const isAtEnd = !isFirst && card.state === 'running' && frame.scrollHeight - frame.scrollTop - frame.clientHeight < 40;
     setText(code, card.text);
-    if (isAtEnd && card.state === 'running') frame.scrollTop = frame.scrollHeight;
+    if (isAtEnd) frame.scrollTop = frame.scrollHeight;
   },
 
   result(body, card) {

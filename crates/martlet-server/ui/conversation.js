@@ -338,7 +338,7 @@ export class Conversation {
 
   /** Moves from step to step. */
   walk(by) {
-    const steps = [...this.section.querySelectorAll('.steps:not([hidden]) > .step')];
+    const steps = [...this.section.querySelectorAll('.steps:not([hidden]) > .part > .step')];
     if (!steps.length) return;
     const here = steps.findLastIndex((step) => step === document.activeElement || step.contains(document.activeElement));
     const top = this.section.getBoundingClientRect().top;

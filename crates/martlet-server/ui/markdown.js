@@ -22,9 +22,11 @@ function checked(html) {
   return html;
 }
 
-/** Shows the text at once as it is, and as Markdown as soon as the server has rendered it. */
-export function showMarkdown(element, text, then) {
-  element.dataset.text = '';
+/**
+ * Shows the text at once as it is, and as Markdown as soon as the server has rendered it; then `then` is called. With a
+ * delay nothing is asked for what is gone by then.
+ */
+export function showMarkdown(element, text, { then, delayMs = 0 } = {}) {
   element.wanted = text;
   const html = known.get(text);
   if (html !== undefined) {
@@ -35,8 +37,12 @@ export function showMarkdown(element, text, then) {
   element.classList.add('plain');
   element.textContent = text;
   if (!text.trim()) return;
-  waiting.push({ element, text, then });
-  ask();
+  const wait = () => {
+    waiting.push({ element, text, then });
+    ask();
+  };
+  if (delayMs) setTimeout(() => element.isConnected && element.wanted === text && wait(), delayMs);
+  else wait();
 }
 
 /** At most one request is under way; what comes meanwhile goes with the next one. */

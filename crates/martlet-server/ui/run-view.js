@@ -256,7 +256,7 @@ export class RunView {
   putAnswer() {
     const { run } = this;
     if (typeof run.answer === 'string') {
-      showMarkdown(this.answer, run.answer, () => this.host.changed(this));
+      showMarkdown(this.answer, run.answer, { then: () => this.host.changed(this) });
     } else {
       this.answer.replaceChildren(h('pre.json', { tabindex: '0' }, h('code', null, asText(run.answer))));
     }

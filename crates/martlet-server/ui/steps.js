@@ -6,6 +6,8 @@ import { duration, money, tokens } from './format.js';
 
 /** So many new steps are drawn per frame, so that a long run does not hold up the page. */
 const PER_FRAME = 60;
+/** Steps of one part: what is out of sight is left out of the layout part by part. */
+const PART = 20;
 
 class StepView {
   constructor(step, nested) {
@@ -14,7 +16,7 @@ class StepView {
     this.figures = h('span.step-figures');
     this.empty = h('span.step-empty', { hidden: true });
     this.row = h('div.cards', null, this.empty, this.figures);
-    this.element = h('li.step', { 'data-step': step.number, tabindex: '-1', 'aria-label': `Step ${step.number}` }, this.number, this.row);
+    this.element = h('div.step', { role: 'listitem', 'data-step': step.number, tabindex: '-1', 'aria-label': `Step ${step.number}` }, this.number, this.row);
   }
 
   update() {
@@ -63,23 +65,23 @@ class StepView {
 export class StepsView {
   constructor(run, nested) {
     Object.assign(this, { run, nested, views: [] });
-    this.element = h('ol.steps', { 'aria-label': 'Steps' });
+    this.element = h('div.steps', { role: 'list', 'aria-label': 'Steps' });
   }
 
   /** Gives whether something is left to be drawn. */
   update() {
     const { steps } = this.run;
-    const fresh = [];
-    for (let index = this.views.length; index < steps.length && fresh.length < PER_FRAME; index += 1) {
+    const most = Math.min(steps.length, this.views.length + PER_FRAME);
+    for (let index = this.views.length; index < most; index += 1) {
       const view = new StepView(steps[index], this.nested);
       this.views.push(view);
-      fresh.push(view.element);
+      if (index % PART === 0) this.element.append(h('div.part'));
+      this.element.lastChild.append(view.element);
     }
     // All but the last ones have not changed since they ended; calls of runs in them may have.
     for (const view of this.views) {
       if (view.isRunning !== false || view.rev !== view.step.rev) view.update();
     }
-    this.element.append(...fresh);
     return this.views.length < steps.length;
   }
 

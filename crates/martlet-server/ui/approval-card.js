@@ -22,7 +22,7 @@ export function approvalCard(approval, { earlier, reason, where, done } = {}) {
   const expiry = h('span.approval-expiry', null, expires(approval));
   const problem = h('div');
   element.append(
-    h('header', null, icon(approval.kind === 'question' ? 'help' : 'hand'), h('h3', null, title), expiry),
+    h('header', null, icon(approval.kind === 'question' ? 'help' : 'hand'), h('h2', null, title), expiry),
     where ?? '',
     reason ? h('p.approval-reason', null, `Why you are asked: ${reason}.`) : '');
 
@@ -133,7 +133,7 @@ const FORMS = {
     element.append(
       h('p', null, 'The server ended in the middle of this call. Nobody knows whether it was made: look where it would have left a trace.'),
       warnings(approval), ...readable(approval, earlier), exact,
-      h('div.approval-actions', null, again, output, was), h('div.approval-actions', null, reason, deny));
+      h('div.approval-actions', null, again), h('div.approval-actions', null, output, was), h('div.approval-actions', null, reason, deny));
     keys(element, null, () => deny.click());
   },
 };

@@ -47,6 +47,10 @@ export class Composer {
     this.banner = h('p.banner', { hidden: true });
     this.element = h('form.composer', null, this.banner, this.uploads.element, this.box, this.input,
       h('div.composer-bar', null, this.attach, this.agents, this.web, this.hint, this.act));
+    if (!app.may('run')) {
+      this.box.disabled = this.attach.disabled = true;
+      this.box.placeholder = 'Your key lets you read, and not ask';
+    }
     this.element.addEventListener('submit', (event) => event.preventDefault());
   }
 

@@ -96,7 +96,9 @@ const FOLDS = {
   },
 
   'tool.called'(run, event) {
-    toolCard(run, event).set({ name: event.name, args: event.arguments, state: 'running', startedMs: event.at_ms });
+    // A question of the agent waits for its answer.
+    const state = event.name === 'ask_user' ? 'waiting' : 'running';
+    toolCard(run, event).set({ name: event.name, args: event.arguments, state, startedMs: event.at_ms });
   },
 
   'tool.returned'(run, event) {
@@ -116,7 +118,7 @@ const FOLDS = {
       output_tokens: event.usage.output_tokens - step.childUsage.output_tokens,
     };
     step.cost = sum(cost(own, at(run.name)), step.childCost);
-    step.cards.forEach((card) => card.state === 'running' && card.set({ state: 'done' }));
+    step.cards.forEach((card) => (card.state === 'running' || card.state === 'waiting') && card.set({ state: 'done' }));
     if (event.error && !step.find('error') && event.error.type !== 'tools') {
       step.card('error', { text: textOf(event.error), state: 'failed' });
     }

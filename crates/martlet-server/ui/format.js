@@ -71,7 +71,7 @@ export function age(ms) {
 
 /** A place in line, in words. */
 export function place(queue) {
-  const wait = queue.eta_s > 0 ? ` · about ${duration(queue.eta_s * 1000)}` : '';
+  const wait = queue.eta_s > 0 ? ` · about ${queue.eta_s < 60 ? `${queue.eta_s} s` : duration(queue.eta_s * 1000)}` : '';
   return `Position ${queue.position} of ${queue.of}${wait}`;
 }
 

@@ -173,7 +173,7 @@ export class RunModel {
       if (step.state !== 'running') continue;
       step.state = 'done';
       step.rev += 1;
-      step.cards.forEach((card) => card.state === 'running' && card.set({ state: outcome === 'succeeded' ? 'done' : 'cancelled' }));
+      step.cards.forEach((card) => (card.state === 'running' || card.state === 'waiting') && card.set({ state: outcome === 'succeeded' ? 'done' : 'cancelled' }));
     }
     this.touch();
   }

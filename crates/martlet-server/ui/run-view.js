@@ -32,6 +32,7 @@ export class RunView {
     this.rev = -1;
     this.connection = 'live';
     this.asks = new Map();
+    this.isCaughtUp = false;
     this.answered = undefined;
     this.build();
     this.draw = perFrame(() => this.update());
@@ -94,6 +95,7 @@ export class RunView {
       run.queue = data;
       run.state = 'queued';
       run.touch();
+      this.caughtUp();
     } else if (name === 'state') {
       if (!this.hasJoined) run.joined();
       this.hasJoined = true;
@@ -103,6 +105,7 @@ export class RunView {
       }
       if (data.state === 'waiting') approvals.soon();
       run.touch();
+      this.caughtUp();
     } else if (name === 'approval') {
       if (data.state !== 'pending') approvals.forget(data.approval);
     }
@@ -281,8 +284,20 @@ export class RunView {
     if (!this.working.hidden) this.tickWorking();
   }
 
+  /** What happened before is known: questions can be shown with what they are about. */
+  caughtUp() {
+    if (this.isCaughtUp) return;
+    this.isCaughtUp = true;
+    this.showApprovals(approvals.ofRun(this.run.id));
+  }
+
   /** Shows the questions of this run that wait for a person. */
   showApprovals(pending) {
+    if (!this.isCaughtUp) {
+      // Somebody who cannot follow the run can decide all the same.
+      setTimeout(() => this.caughtUp(), 1500);
+      return;
+    }
     for (const [id, card] of this.asks) {
       if (pending.some((approval) => approval.id === id)) continue;
       const hadFocus = card.contains(document.activeElement);

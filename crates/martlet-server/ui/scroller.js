@@ -11,15 +11,16 @@ export class Scroller {
     this.isFollowing = true;
     this.button = h('button.jump', { type: 'button', hidden: true, 'aria-label': 'To the latest', title: 'To the latest', onclick: () => this.follow() }, icon('down'));
     this.onScroll = () => {
-      // Only hands let go of the end: what grows does not scroll by itself.
+      // What grows or shrinks never moves away from the end upwards: whoever does has let go of it.
+      const { scrollTop } = element;
       const isAtEnd = this.isAtEnd();
-      if (isAtEnd || performance.now() < this.handUntil) this.isFollowing = isAtEnd;
-      this.button.hidden = this.isFollowing || isAtEnd;
+      if (isAtEnd) this.isFollowing = true;
+      else if (scrollTop < this.last - 2) this.isFollowing = false;
+      this.last = scrollTop;
+      this.button.hidden = this.isFollowing;
     };
-    this.handUntil = 0;
-    const hand = () => { this.handUntil = performance.now() + 700; };
+    this.last = 0;
     element.addEventListener('scroll', this.onScroll, { passive: true });
-    for (const name of ['wheel', 'touchmove', 'pointerdown', 'keydown']) element.addEventListener(name, hand, { passive: true });
     this.sizes = new ResizeObserver(() => this.settle());
     this.sizes.observe(element);
   }

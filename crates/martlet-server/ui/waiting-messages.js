@@ -11,7 +11,7 @@ export class WaitingMessages {
   constructor(host) {
     this.host = host;
     this.list = h('ol');
-    this.element = h('section.waiting-messages', { 'aria-label': 'Messages that wait', hidden: true }, h('h3', null, 'Next'), this.list);
+    this.element = h('section.waiting-messages', { 'aria-label': 'Messages that wait', hidden: true }, h('h2', null, 'Next'), this.list);
     this.items = new Map();
   }
 

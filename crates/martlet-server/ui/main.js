@@ -273,6 +273,7 @@ async function begin() {
   try {
     await app.load();
   } catch (problem) {
+    place('app').hidden = true;
     if (problem.status !== 401) {
       const again = h('button', { type: 'button', onclick: () => location.reload() }, 'Try again');
       place('entrance').replaceChildren(h('main.entrance', null, problemBox(problem, again)));

@@ -96,6 +96,7 @@ function put(element, html) {
 
 /** What the server leaves to the page: scrolling of what is wide, colours, buttons to copy. */
 function furnish(element) {
+  for (const box of element.querySelectorAll('input')) box.setAttribute('aria-label', box.checked ? 'Done' : 'To do');
   for (const table of element.querySelectorAll('table')) {
     const frame = h('div.wide', { tabindex: '0', role: 'region', 'aria-label': 'Table' });
     table.replaceWith(frame);

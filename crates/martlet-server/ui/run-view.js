@@ -54,6 +54,7 @@ export class RunView {
     this.working = h('p.working', { hidden: true }, bird(), h('span'));
     this.answer = h('div.answer.prose', { 'data-testid': 'answer', dir: 'auto', hidden: true });
     this.fault = h('div');
+    this.figures = h('span.figures');
     this.footer = h('footer.answer-bar', { hidden: true });
     this.element = h('article.run', { 'data-run': run.id },
       h('header.ask', null, h('div', null, this.about, this.question, this.more, this.begun), this.edit),
@@ -184,6 +185,7 @@ export class RunView {
     this.graph?.update();
     this.drawWorking();
     this.drawAnswer();
+    this.drawFigures();
     this.wasOver = run.isOver;
     this.host.changed(this);
   }
@@ -267,14 +269,20 @@ export class RunView {
 
   drawFooter(hasAnswer) {
     const { run } = this;
-    const figures = [run.steps.length ? plural(run.steps.length, 'step') : '', duration(run.elapsedMs ?? NaN), tokens(run.usage), money(run.cost)];
     const retry = h('button.quiet', { type: 'button', 'aria-label': 'Retry', title: 'Retry, as a branch', onclick: () => this.host.retry(this) }, icon('retry'));
     this.footer.hidden = false;
     this.footer.replaceChildren(...[
       hasAnswer ? copyButton(() => asText(run.answer)) : '',
       run.kind === 'workflow' || run.session ? retry : '',
-      h('span.figures', null, figures.filter(Boolean).join(' · ')),
+      this.figures,
     ].filter(Boolean));
+  }
+
+  drawFigures() {
+    const { run } = this;
+    if (!run.isOver) return;
+    const steps = run.steps.length ? plural(run.steps.length, 'step') : '';
+    setText(this.figures, [steps, duration(run.elapsedMs ?? NaN), tokens(run.usage), money(run.cost)].filter(Boolean).join(' · '));
   }
 
   tick() {

@@ -1,7 +1,7 @@
 // The list of conversations: found, named anew, saved, deleted.
 
 import { h, setText, setAttribute } from './dom.js';
-import { icon, bird } from './icons.js';
+import { icon } from './icons.js';
 import { exportAddress, get, patch, query, remove } from './api.js';
 import { app } from './state.js';
 import { age } from './format.js';
@@ -31,7 +31,6 @@ export class Sidebar {
     this.workflows = h('div.workflows');
     this.foot = h('div.sidebar-foot');
     element.append(
-      h('div.brand', null, h('a', { href: '#/', 'aria-label': 'Martlet, to a new conversation' }, bird(), h('span', null, 'Martlet'))),
       h('button.new', { type: 'button', onclick: () => host.go('#/') }, icon('plus'), 'New conversation'),
       h('div.find', null, icon('search'), this.find),
       h('div.sidebar-scroll', null, this.list, this.more), this.workflows, this.foot);

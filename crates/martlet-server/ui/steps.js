@@ -28,7 +28,7 @@ class StepView {
       setAttribute(this.element, 'data-state', isRunning ? 'running' : 'done');
       this.arrange();
       this.empty.hidden = isRunning || step.cards.length > 0;
-      setText(this.empty, step.usage?.output_tokens ? 'Answered' : 'No reply');
+      setText(this.empty, step.usage?.output_tokens ? 'Answered' : step.run.outcome === 'cancelled' ? 'Stopped' : 'No reply');
       this.tick();
     }
     for (const view of this.cards.values()) {

@@ -5,7 +5,7 @@ import { icon } from './icons.js';
 import { approvals } from './approvals.js';
 import { duration } from './format.js';
 import { changeOf } from './diff.js';
-import { visible } from './visible.js';
+import { visible, visibleJson } from './visible.js';
 import { paint } from './python.js';
 import { problemBox } from './problem-view.js';
 import { announce } from './announce.js';
@@ -50,9 +50,9 @@ export function approvalCard(approval, { earlier, reason, where, done } = {}) {
 const SAID = { approve: 'Allowed.', edit: 'Allowed with other arguments.', deny: 'Denied.', reply: 'Answered.', repeat: 'It is done again.', done: 'Noted as done.' };
 
 const TITLES = {
-  call: (approval) => `May ${approval.tool} be called?`,
+  call: (approval) => `May ${visible(approval.tool)} be called?`,
   question: () => 'A question for you',
-  doubt: (approval) => `Was ${approval.tool} called?`,
+  doubt: (approval) => `Was ${visible(approval.tool)} called?`,
 };
 
 function expires(approval) {
@@ -72,7 +72,7 @@ const FORMS = {
 
     function startEditing() {
       const area = h('textarea', { 'aria-label': 'Arguments', spellcheck: 'false', rows: '6' });
-      area.value = JSON.stringify(approval.arguments, null, 2);
+      area.value = visibleJson(approval.arguments);
       const note = h('p.note', { role: 'status' });
       area.addEventListener('input', () => setText(note, problemOfJson(area.value)));
       editor.replaceChildren(h('span.label', null, 'Arguments to call it with, as JSON'), area, note);

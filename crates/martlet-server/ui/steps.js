@@ -93,18 +93,3 @@ export class StepsView {
     }
   }
 }
-
-/** A run in a run: a step's call of another agent, or the work of a node. */
-export function nestedRun(run) {
-  const steps = new StepsView(run, nestedRun);
-  const title = h('p.nested-title');
-  const element = h('section.nested', { 'aria-label': `Work of ${run.name}` }, title, steps.element);
-  return {
-    element,
-    update() {
-      setText(title, run.name);
-      steps.update();
-    },
-    tick: () => steps.tick(),
-  };
-}

@@ -50,6 +50,19 @@ async function problemOf(response) {
   });
 }
 
+let skewMs = 0;
+
+/** What time it is at the server, whose times are shown: clocks of computers differ. */
+export function serverNow() {
+  return Date.now() - skewMs;
+}
+
+function noteTime(response) {
+  const difference = Date.now() - Date.parse(response.headers.get('date') ?? '');
+  // The header knows seconds alone, and answers take their time.
+  if (difference) skewMs = Math.abs(difference) > 5000 ? difference : 0;
+}
+
 export function unreachable(error) {
   return new Problem({
     code: 'unreachable',
@@ -80,6 +93,7 @@ async function answer(method, path, { body, headers = {}, signal, cache } = {}) 
     if (error.name === 'AbortError') throw error;
     throw unreachable(error);
   }
+  noteTime(response);
   if (!response.ok) {
     const problem = await problemOf(response);
     if (response.status === 401 && path !== 'sign-in') whenStrange.tell();

@@ -2,6 +2,7 @@
 
 import { h, setText, isTyping } from './dom.js';
 import { icon } from './icons.js';
+import { serverNow } from './api.js';
 import { approvals } from './approvals.js';
 import { duration } from './format.js';
 import { changeOf } from './diff.js';
@@ -56,7 +57,7 @@ const TITLES = {
 };
 
 function expires(approval) {
-  const left = approval.expires_ms - Date.now();
+  const left = approval.expires_ms - serverNow();
   return left > 0 ? `counts as denied in ${duration(left).replace(/ \d+ s$/, '')}` : 'its time is over';
 }
 

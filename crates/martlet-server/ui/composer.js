@@ -47,9 +47,9 @@ export class Composer {
     this.banner = h('p.banner', { hidden: true });
     this.element = h('form.composer', null, this.banner, this.uploads.element, this.box, this.input,
       h('div.composer-bar', null, this.attach, this.agents, this.web, this.hint, this.act));
-    if (!app.may('run')) {
+    if (!app.may('run') || !app.agents.length) {
       this.box.disabled = this.attach.disabled = true;
-      this.box.placeholder = 'Your key lets you read, and not ask';
+      this.box.placeholder = app.agents.length ? 'Your key lets you read, and not ask' : 'This server has workflows alone';
     }
     this.element.addEventListener('submit', (event) => event.preventDefault());
   }

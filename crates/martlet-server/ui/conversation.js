@@ -1,7 +1,7 @@
 // A conversation: its runs from the oldest to the newest, the one that goes on, and the messages behind it.
 
 import { h, setText, setAttribute } from './dom.js';
-import { get, post, query, startRun, startStream } from './api.js';
+import { get, post, query, remove, serverNow, startRun, startStream } from './api.js';
 import { approvals } from './approvals.js';
 import { RunView } from './run-view.js';
 import { Scroller } from './scroller.js';
@@ -16,6 +16,8 @@ const PAGE = 30;
 /** Histories that are read at the same time: browsers have few connections to a server. */
 const AT_ONCE = 2;
 const LOOK_MS = 5000;
+/** Titles of this length may be cut. */
+const CUT = 100;
 
 export class Conversation {
   /** `host` has `composer`, `title(text)`, `totals(text)`, `moved()` when lists are to be read anew. */
@@ -133,7 +135,7 @@ export class Conversation {
 
   view(row) {
     const view = new RunView(row, this);
-    if (row.state === 'ended' && !view.isFolded) this.near.observe(view.element);
+    if (row.state === 'ended') this.near.observe(view.element);
     return view;
   }
 
@@ -143,9 +145,19 @@ export class Conversation {
       if (!isIntersecting) continue;
       this.near.unobserve(target);
       const view = this.views.find((one) => one.element === target);
-      if (view) this.toRead.push(view);
+      if (view?.isFolded) this.complete(view);
+      else if (view) this.toRead.push(view);
     }
     this.readNext();
+  }
+
+  /** Lists have the beginning of a question alone. */
+  async complete({ run, draw }) {
+    if (run.task !== null || run.title.length < CUT) return run.task ?? run.title;
+    run.task = (await get(`runs/${run.id}`).catch(() => run)).task ?? run.title;
+    run.touch();
+    draw();
+    return run.task;
   }
 
   readNext() {
@@ -200,7 +212,7 @@ export class Conversation {
         usage.input_tokens += used.input_tokens;
         usage.output_tokens += used.output_tokens;
       }
-      time += run.elapsedMs ?? (run.startedMs && !run.isOver ? Date.now() - run.startedMs : 0);
+      time += run.elapsedMs ?? (run.startedMs && !run.isOver ? serverNow() - run.startedMs : 0);
       price = sum(price, run.isOver ? run.cost ?? cost(run.usage, at(run.name)) : run.steps.reduce((total, step) => sum(total, step.cost), null));
     }
     const parts = this.views.length ? [tokens(usage), duration(time || NaN), money(price)] : [];
@@ -245,9 +257,9 @@ export class Conversation {
 
   /** Sends a message; gives whether the server has it. */
   async send({ task, agent, files, without, editing }) {
+    const isFirst = !this.session;
     try {
       if (editing) return await this.branch(editing, { task, agent, files, without });
-      const isFirst = !this.session;
       this.session ??= await post('sessions', { agent });
       await this.begin({ task, agent, session: this.session.id, ...extras(files, without) });
       if (this.hasLeft) return true;
@@ -260,6 +272,11 @@ export class Conversation {
       return true;
     } catch (problem) {
       this.host.problem(problem);
+      if (isFirst && this.session) {
+        // Nothing was said in it.
+        remove(`sessions/${this.session.id}`).catch(() => {});
+        this.session = null;
+      }
       this.settle();
       return false;
     }
@@ -272,7 +289,7 @@ export class Conversation {
       return;
     }
     const { id, events } = await startStream(body);
-    this.place({ id, kind: 'agent', name: body.agent, title: body.task, task: body.task, session: body.session, state: 'queued', created_ms: Date.now() }, events);
+    this.place({ id, kind: 'agent', name: body.agent, title: body.task, task: body.task, session: body.session, state: 'queued', created_ms: serverNow() }, events);
   }
 
   /** What was said up to a run, and another message in its place. */
@@ -284,8 +301,8 @@ export class Conversation {
     return true;
   }
 
-  edit(view) {
-    this.host.composer.put(view.run.task ?? view.run.title, view.run);
+  async edit(view) {
+    this.host.composer.put(await this.complete(view), view.run);
   }
 
   async retry(view) {
@@ -296,8 +313,7 @@ export class Conversation {
         location.hash = `#/r/${row.id}`;
         return;
       }
-      const whole = run.task ? run : await get(`runs/${run.id}`);
-      await this.branch(run, { task: whole.task, agent: run.name });
+      await this.branch(run, { task: await this.complete(view), agent: run.name });
     } catch (problem) {
       toast(problem);
     }

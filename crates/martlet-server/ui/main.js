@@ -5,6 +5,7 @@ import { icon } from './icons.js';
 import { exportAddress, post, whenStrange } from './api.js';
 import { app } from './state.js';
 import { approvals } from './approvals.js';
+import { announce } from './announce.js';
 import { closeMenu } from './menu.js';
 import { Composer } from './composer.js';
 import { Conversation } from './conversation.js';
@@ -66,6 +67,7 @@ class Page {
     const now = chosen ?? nextTheme();
     this.themeButton.replaceChildren(icon(PICTURES[now]));
     this.themeButton.title = themeWords(now);
+    announce(`${themeWords(now)}.`);
   }
 
   openSidebar(isOpen) {

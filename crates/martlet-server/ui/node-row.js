@@ -2,6 +2,7 @@
 
 import { h, setText, setAttribute } from './dom.js';
 import { icon } from './icons.js';
+import { serverNow } from './api.js';
 import { CardView } from './cards.js';
 import { duration, money, tokens } from './format.js';
 
@@ -11,7 +12,7 @@ export const KINDS = { agent: 'agent', graph: 'workflow', function: 'function', 
 /** How far a node is. */
 export function figures(node, run) {
   if (!node) return '';
-  const ms = node.elapsedMs ?? (node.startedMs && !run.isOver ? Date.now() - node.startedMs : NaN);
+  const ms = node.elapsedMs ?? (node.startedMs && !run.isOver ? serverNow() - node.startedMs : NaN);
   const parts = [];
   if (node.of && node.state === 'running') parts.push(`${node.done}/${node.of}`);
   if (node.state !== 'skipped') parts.push(duration(ms));

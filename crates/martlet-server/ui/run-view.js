@@ -2,7 +2,7 @@
 
 import { h, setText, setAttribute, perFrame } from './dom.js';
 import { icon, bird } from './icons.js';
-import { get } from './api.js';
+import { get, serverNow } from './api.js';
 import { app } from './state.js';
 import { follow } from './stream.js';
 import { fold } from './fold.js';
@@ -237,7 +237,7 @@ export class RunView {
 
   tickWorking() {
     const { run } = this;
-    const since = run.startedMs ? ` · ${duration(Date.now() - run.startedMs)}` : '';
+    const since = run.startedMs ? ` · ${duration(serverNow() - run.startedMs)}` : '';
     const words = { waiting: 'Waits for you', running: 'Working' }[run.state] ?? '';
     const text = this.connection === 'lost' ? 'The connection is lost: trying again' : `${run.cancelRequested ? 'Stopping' : words}${since}`;
     setText(this.working.lastChild, text);

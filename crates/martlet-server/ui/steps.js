@@ -1,6 +1,7 @@
 // The steps of a run, along a line: each one a row of cards with its time, tokens and cost.
 
 import { h, setText, setAttribute } from './dom.js';
+import { serverNow } from './api.js';
 import { CardView } from './cards.js';
 import { duration, money, tokens } from './format.js';
 
@@ -55,7 +56,7 @@ class StepView {
   /** Time goes on without events. */
   tick() {
     const { step } = this;
-    const ms = this.isRunning ? Date.now() - step.startedMs : step.elapsedMs;
+    const ms = this.isRunning ? serverNow() - step.startedMs : step.elapsedMs;
     const parts = [duration(ms ?? NaN), tokens(step.usage), money(step.cost)];
     setText(this.figures, parts.filter(Boolean).join(' · '));
   }

@@ -193,6 +193,8 @@ export class Conversation {
 
   /** Brings all that depends on where the runs stand up to date. */
   settle() {
+    // The page is another conversation's by now.
+    if (this.hasLeft) return;
     const state = this.active?.run.state;
     setAttribute(this.section, 'aria-busy', String(state === 'running'));
     this.host.composer.setActive(Boolean(this.active));

@@ -13,6 +13,7 @@ import { announce } from './announce.js';
 
 const PAGE = 50;
 const PAUSE_MS = 200;
+const LOOK_MS = 5000;
 
 export class Sidebar {
   /** `host` has `go(address)`, `close()` and `renamed(session)`. */
@@ -34,7 +35,8 @@ export class Sidebar {
       h('button.new', { type: 'button', onclick: () => host.go('#/') }, icon('plus'), 'New conversation'),
       h('div.find', null, icon('search'), this.find),
       h('div.sidebar-scroll', null, this.list, this.more), this.workflows, this.foot);
-    approvals.addEventListener('change', () => this.markWaiting());
+    approvals.addEventListener('change', () => this.markStates());
+    setInterval(() => this.lookForRunning(), LOOK_MS);
     document.addEventListener('visibilitychange', () => !document.hidden && this.refresh());
   }
 
@@ -88,7 +90,7 @@ export class Sidebar {
     this.list.replaceChildren(...parts);
     this.more.hidden = !this.next;
     this.mark(this.address);
-    this.markWaiting();
+    this.markStates();
     if (hadFocus) this.list.querySelector(`[data-focus="${CSS.escape(hadFocus)}"]`)?.focus();
   }
 
@@ -96,7 +98,7 @@ export class Sidebar {
     const title = titleOf(session);
     const link = h('a', { href: `#/c/${session.id}`, dir: 'auto', title, 'data-focus': `a${session.id}` }, title);
     const actions = h('button.quiet', { type: 'button', 'aria-label': `Actions for ${title}`, 'aria-haspopup': 'menu', 'aria-expanded': 'false', 'data-focus': `b${session.id}` }, icon('more'));
-    const item = h('li', { 'data-session': session.id }, link, h('span.dot', { hidden: true, title: 'Waits for you' }), actions);
+    const item = h('li', { 'data-session': session.id }, link, h('span.dot', { hidden: true }), actions);
     actions.addEventListener('click', () => openMenu(actions, [
       { name: 'Rename', picture: 'edit', act: () => this.rename(session, item) },
       { name: 'Export as Markdown', picture: 'download', href: exportAddress('sessions', session.id, 'markdown') },
@@ -164,15 +166,33 @@ export class Sidebar {
     }
   }
 
-  /** A dot at conversations in which something waits. */
-  async markWaiting() {
+  /** Runs go on while one looks at other conversations, and in other windows. */
+  async lookForRunning() {
+    if (document.hidden) return;
+    try {
+      const { runs } = await get(`runs${query({ state: 'running', limit: 100 })}`);
+      const before = this.running;
+      this.running = new Set(runs.map((run) => run.session).filter(Boolean));
+      const hasChanged = before.size !== this.running.size || [...before].some((session) => !this.running.has(session));
+      if (hasChanged) this.refresh();
+    } catch {
+      // The next round may be luckier.
+    }
+  }
+
+  /** A dot at conversations in which something works or waits. */
+  async markStates() {
     const places = await Promise.all(approvals.pending.map((approval) => approvals.whereIs(approval.run)));
     const waiting = new Set(places.filter(Boolean).map((place) => place.session));
     for (const item of this.list.querySelectorAll('li[data-session]')) {
       const dot = item.querySelector('.dot');
       if (!dot) continue;
-      dot.hidden = !waiting.has(item.dataset.session);
-      setText(dot, dot.hidden ? '' : 'waits for you');
+      const { session } = item.dataset;
+      const words = waiting.has(session) ? 'waits for you' : this.running.has(session) ? 'works' : '';
+      dot.hidden = !words;
+      dot.classList.toggle('works', words === 'works');
+      dot.title = words;
+      setText(dot, words);
     }
   }
 }

@@ -33,8 +33,7 @@ export function tokens(usage) {
 
 /** What it cost, in the units of the configured price; nothing where there is no price. */
 export function money(amount) {
-  if (amount === null || amount === undefined) return '';
-  if (amount === 0) return 'cost 0';
+  if (!amount) return '';
   return `cost ${amount < 0.01 ? amount.toPrecision(2) : amount.toFixed(amount < 1 ? 3 : 2)}`;
 }
 

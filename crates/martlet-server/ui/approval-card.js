@@ -23,7 +23,7 @@ export function approvalCard(approval, { earlier, reason, where, done } = {}) {
   const expiry = h('span.approval-expiry', null, expires(approval));
   const problem = h('div');
   element.append(
-    h('header', null, icon(approval.kind === 'question' ? 'help' : 'hand'), h('h2', null, title), expiry),
+    h('div.approval-bar', null, icon(approval.kind === 'question' ? 'help' : 'hand'), h('h2', null, title), expiry),
     where ?? '',
     reason ? h('p.approval-reason', null, `Why you are asked: ${reason}.`) : '');
 

@@ -40,7 +40,7 @@ export class Conversation {
     this.onApprovals = () => this.showApprovals();
     approvals.addEventListener('change', this.onApprovals);
     this.clock = setInterval(() => this.tick(), 1000);
-    this.look = setInterval(() => this.refreshBehind(), LOOK_MS);
+    this.look = setInterval(() => (this.active || this.behind.length) && this.refreshBehind(), LOOK_MS);
   }
 
   leave() {
@@ -235,9 +235,14 @@ export class Conversation {
     this.totals();
   }
 
+  /** Another window may have asked something in this conversation. */
+  mayRun(sessions) {
+    if (this.session && !this.active && sessions.has(this.session.id)) this.refreshBehind();
+  }
+
   /** Messages behind the run that goes on move up, and may come from another window. */
   async refreshBehind() {
-    if (document.hidden || !this.session || (!this.active && !this.behind.length)) return;
+    if (document.hidden || !this.session) return;
     try {
       const { runs } = await get(`sessions/${this.session.id}/runs${query({ limit: 20 })}`);
       if (this.hasLeft) return;
@@ -263,7 +268,7 @@ export class Conversation {
     try {
       if (editing) return await this.branch(editing, { task, agent, files, without });
       this.session ??= await post('sessions', { agent });
-      await this.begin({ task, agent, session: this.session.id, ...extras(files, without) });
+      await this.begin({ task, agent, session: this.session.id, ...extras(files, without) }, files);
       if (this.hasLeft) return true;
       this.showSession();
       this.scroller.follow();
@@ -285,13 +290,13 @@ export class Conversation {
   }
 
   /** Shows what happens at once; behind another run there is nothing to see yet. */
-  async begin(body) {
+  async begin(body, files) {
     if (this.active || this.behind.length) {
-      this.place({ ...await startRun(body), task: body.task });
+      this.place({ ...await startRun(body), task: body.task, files });
       return;
     }
     const { id, events } = await startStream(body);
-    this.place({ id, kind: 'agent', name: body.agent, title: body.task, task: body.task, session: body.session, state: 'queued', created_ms: serverNow() }, events);
+    this.place({ id, kind: 'agent', name: body.agent, title: body.task, task: body.task, session: body.session, files, state: 'queued', created_ms: serverNow() }, events);
   }
 
   /** What was said up to a run, and another message in its place. */

@@ -65,7 +65,8 @@ export class GraphView {
   drawNode(node, { x, y }, { width, height }) {
     const name = s('text', { class: 'node-name', x: 12, y: height / 2 - 3 });
     const room = Math.floor((width - 34) / 7.2);
-    name.textContent = node.name.length > room ? `${node.name.slice(0, room - 1)}…` : node.name;
+    // The space keeps the words apart for those who are read to.
+    name.textContent = `${node.name.length > room ? `${node.name.slice(0, room - 1)}…` : node.name} `;
     const note = s('text', { class: 'node-note', x: 12, y: height / 2 + 13 });
     const sign = s('text', { class: 'node-sign', x: width - 11, y: height / 2 + 5, 'text-anchor': 'end', 'aria-hidden': 'true' });
     const group = s('g', { class: 'node', 'data-node': node.name, 'data-state': 'queued', transform: `translate(${x} ${y})`, tabindex: '0', role: 'button' },
@@ -103,7 +104,7 @@ export class GraphView {
       setAttribute(drawn.group, 'data-state', state);
       setText(drawn.note, this.run && state !== 'queued' ? figure || WORDS[state] : drawn.kind);
       setText(drawn.sign, this.run ? SIGNS[state] : '');
-      const seen = `${drawn.name.textContent} ${drawn.note.textContent}`;
+      const seen = `${drawn.name.textContent}${drawn.note.textContent}`;
       setAttribute(drawn.group, 'aria-label', this.run && seen.endsWith(WORDS[state]) === false ? `${seen} ${WORDS[state]}` : seen);
     }
   }

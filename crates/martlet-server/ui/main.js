@@ -31,6 +31,7 @@ class Page {
     this.fault = h('div.send-problem');
     this.sidebar = new Sidebar(place('sidebar'), {
       go: (address) => this.go(address),
+      running: (sessions) => this.conversation?.mayRun(sessions),
       renamed: (session) => session.id === this.conversation?.session?.id && this.title(session.title, session),
     });
     this.sidebar.fill(() => this.signOut());

@@ -83,6 +83,7 @@ export class RunModel {
     Object.assign(this, { id, kind, name, title, session });
     Object.assign(this, { state: state ?? 'running', outcome: outcome ?? null, error: error ?? null, answer: row.answer ?? null });
     this.task = row.task ?? this.task ?? null;
+    this.files = row.files ?? this.files ?? [];
     this.input = row.input ?? this.input ?? null;
     this.usage = usage ?? null;
     this.queue = row.queue ?? null;

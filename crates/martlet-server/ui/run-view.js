@@ -199,7 +199,8 @@ export class RunView {
     this.edit.hidden = isWorkflow || !run.session;
     if (this.question.textContent === text) return;
     const begins = isWorkflow && run.input && Object.keys(run.input).length;
-    this.begun.replaceChildren(...(begins ? [labelled('Input', run.input)] : []));
+    this.begun.replaceChildren(...(begins ? [labelled('Input', run.input)] : []),
+      ...run.files.map((file) => h('span.file', null, icon('file'), file.name)));
     this.question.textContent = text;
     this.question.classList.toggle('long', text.length > 240 || text.includes('\n'));
     const isClamped = text.length > 1200 || text.split('\n').length > 14;
@@ -312,7 +313,7 @@ export class RunView {
       const hadFocus = card.contains(document.activeElement);
       card.remove();
       this.asks.delete(id);
-      if (hadFocus) document.getElementById('message')?.focus();
+      if (hadFocus) this.focusBox();
     }
     for (const approval of pending) {
       if (this.asks.has(approval.id)) continue;
@@ -321,6 +322,12 @@ export class RunView {
       this.askPlace.append(card);
       this.host.changed(this);
     }
+  }
+
+  /** Back to where one was, if there is a box. */
+  focusBox() {
+    const box = document.getElementById('message');
+    (box?.offsetParent ? box : this.element.parentElement.parentElement).focus();
   }
 
   /** Why the policy asks for this call. */

@@ -16,7 +16,7 @@ const PAUSE_MS = 200;
 const LOOK_MS = 5000;
 
 export class Sidebar {
-  /** `host` has `go(address)`, `close()` and `renamed(session)`. */
+  /** `host` has `go(address)`, `renamed(session)` and `running(sessions)`. */
   constructor(element, host) {
     Object.assign(this, { element, host, sessions: [], next: null, current: null, search: '', asked: 0, running: new Set() });
     this.find = h('input', { type: 'search', 'aria-label': 'Search conversations', placeholder: 'Search' });
@@ -77,6 +77,8 @@ export class Sidebar {
   }
 
   draw() {
+    // What somebody writes stays.
+    if (this.isRenaming) return;
     const hadFocus = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
     const groups = new Map();
     for (const session of this.sessions) {
@@ -116,6 +118,7 @@ export class Sidebar {
     const finish = async (isKept) => {
       if (isDone) return;
       isDone = true;
+      this.isRenaming = false;
       const title = box.value.trim();
       if (isKept && title && title !== session.title) {
         try {
@@ -139,6 +142,7 @@ export class Sidebar {
       finish(false);
     });
     box.addEventListener('blur', () => finish(true));
+    this.isRenaming = true;
     item.replaceChildren(form);
     box.focus();
     box.select();
@@ -175,6 +179,7 @@ export class Sidebar {
       this.running = new Set(runs.map((run) => run.session).filter(Boolean));
       const hasChanged = before.size !== this.running.size || [...before].some((session) => !this.running.has(session));
       if (hasChanged) this.refresh();
+      this.host.running(this.running);
     } catch {
       // The next round may be luckier.
     }

@@ -34,7 +34,7 @@ export function follow(run, on, first = null) {
       const body = first ?? await openStream(`runs/${encodeURIComponent(run)}/events`, headers, connection.signal);
       first = null;
       on.connection?.('live');
-      for await (const frame of frames(body, heard)) {
+      for await (const frame of frames(body, heard, connection.signal)) {
         pause = FIRST_PAUSE_MS;
         const data = JSON.parse(frame.data);
         if (frame.name === 'end') {
@@ -98,8 +98,10 @@ function rest(ms, signal) {
 }
 
 /** The frames of a stream of server-sent events. */
-async function* frames(body, heard) {
+async function* frames(body, heard, signal) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  // A stream that was opened by somebody else does not end with our signal.
+  signal.addEventListener('abort', () => reader.cancel().catch(() => {}));
   let buffer = '';
   try {
     for (;;) {

@@ -2,6 +2,7 @@
 
 import { h, setText, setAttribute } from './dom.js';
 import { get, post, query, remove, serverNow, startRun, startStream } from './api.js';
+import { beforeLoading } from './state.js';
 import { approvals } from './approvals.js';
 import { RunView } from './run-view.js';
 import { Scroller } from './scroller.js';
@@ -39,6 +40,8 @@ export class Conversation {
     this.near = new IntersectionObserver((entries) => this.seen(entries), { root: this.section, rootMargin: '600px' });
     this.onApprovals = () => this.showApprovals();
     approvals.addEventListener('change', this.onApprovals);
+    this.onHide = () => this.active && beforeLoading.keep(this.active.run.id, this.active.run.unsettled());
+    addEventListener('pagehide', this.onHide);
     this.clock = setInterval(() => this.tick(), 1000);
     this.look = setInterval(() => (this.active || this.behind.length) && this.refreshBehind(), LOOK_MS);
   }
@@ -46,6 +49,7 @@ export class Conversation {
   leave() {
     this.hasLeft = true;
     approvals.removeEventListener('change', this.onApprovals);
+    removeEventListener('pagehide', this.onHide);
     clearInterval(this.clock);
     clearInterval(this.look);
     this.near.disconnect();

@@ -188,7 +188,9 @@ const FOLDS = {
 
   'node.ended'(run, event) {
     const node = run.node(event.node);
-    const state = { completed: 'done', failed: 'failed', skipped: 'skipped', cancelled: 'cancelled' }[event.status] ?? 'done';
+    // A failure that the workflow goes on after is one all the same.
+    const status = event.error ? 'failed' : event.status;
+    const state = { completed: 'done', failed: 'failed', skipped: 'skipped', cancelled: 'cancelled' }[status] ?? 'done';
     Object.assign(node, { state, elapsedMs: ms(event.timing), usage: event.usage, cause: event.cause });
     node.cards.forEach((card) => (card.state === 'running' || card.state === 'waiting') && card.set({ state }));
     if (event.output !== undefined) node.card('result', { text: event.output, state: 'done' });

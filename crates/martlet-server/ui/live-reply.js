@@ -17,6 +17,11 @@ export class LiveReply {
     this.isFresh = true;
   }
 
+  /** What was seen of the reply before the page was loaded anew. */
+  restore({ text, reasoning }) {
+    Object.assign(this, { text, reasoning, isFresh: true });
+  }
+
   /** Something was written that nobody here has seen. */
   gap() {
     if (!this.text.endsWith('… ')) this.text += '… ';

@@ -139,14 +139,25 @@ export class RunModel {
     this.touch();
   }
 
-  /** Somebody who came in the middle of a reply has not seen its beginning. */
-  joined() {
+  /** Somebody who came in the middle of a reply has not seen its beginning, or has seen it before: `seen` has that. */
+  joined(seen = {}) {
     for (const run of this.runs.values()) {
       const step = run.steps.at(-1);
-      if (!step || step.state !== 'running' || step.find('thought') || step.find('code')) continue;
+      if (!step || step.state !== 'running' || step.usage) continue;
+      const before = seen[`${run.id}/${step.number}`];
+      if (!step.live && before) {
+        step.live = new LiveReply(run.strategy);
+        step.live.restore(before);
+      }
       step.live ??= new LiveReply(run.strategy);
       step.live.gap();
     }
+  }
+
+  /** What was written of replies that are not complete, for who loads the page anew. */
+  unsettled() {
+    const live = [...this.runs.values()].map((run) => run.steps.at(-1)).filter((step) => step?.live);
+    return Object.fromEntries(live.map(({ run, number, live: { text, reasoning } }) => [`${run.id}/${number}`, { text, reasoning }]));
   }
 
   /** Brings the cards of replies that are being written up to what was written. */

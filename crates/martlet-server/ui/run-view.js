@@ -3,7 +3,7 @@
 import { h, setText, setAttribute, perFrame } from './dom.js';
 import { icon, bird } from './icons.js';
 import { get, serverNow } from './api.js';
-import { app } from './state.js';
+import { app, beforeLoading } from './state.js';
 import { follow } from './stream.js';
 import { fold } from './fold.js';
 import { RunModel } from './run-model.js';
@@ -99,7 +99,7 @@ export class RunView {
       run.touch();
       this.caughtUp();
     } else if (name === 'state') {
-      if (!this.hasJoined) run.joined();
+      if (!this.hasJoined) run.joined(beforeLoading.of(run.id));
       this.hasJoined = true;
       if (data.state && data.state !== 'ended') {
         if (data.state !== 'queued') run.queue = null;

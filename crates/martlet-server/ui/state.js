@@ -41,6 +41,25 @@ export const app = {
   },
 };
 
+/** What was seen of an unfinished reply when the page was loaded anew, for this window alone. */
+export const beforeLoading = {
+  of(run) {
+    try {
+      return JSON.parse(sessionStorage.getItem('martlet.unsettled') ?? '{}')[run];
+    } catch {
+      return undefined;
+    }
+  },
+
+  keep(run, unsettled) {
+    try {
+      sessionStorage.setItem('martlet.unsettled', JSON.stringify({ [run]: unsettled }));
+    } catch {
+      // It comes again with the whole reply.
+    }
+  },
+};
+
 /** Small things that are remembered in this browser. */
 export const remembered = {
   get(name, fallback = null) {

@@ -3,7 +3,7 @@
 const BASE = 'api/v1/';
 
 /** What went wrong, and what to do about it. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor({ code, status = 0, title, detail, todo, retryAfter = null }) {
     super(detail);
     Object.assign(this, { code, status, title, detail, retryAfter, todo: todo ?? advice(code, retryAfter) });
@@ -63,7 +63,7 @@ function noteTime(response) {
   if (difference) skewMs = Math.abs(difference) > 5000 ? difference : 0;
 }
 
-export function unreachable(error) {
+function unreachable(error) {
   return new Problem({
     code: 'unreachable',
     title: 'The server cannot be reached',

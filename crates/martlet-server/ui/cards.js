@@ -22,7 +22,7 @@ const PREVIEWS = {
   error: (card) => preview(card.text.split('\n').findLast((line) => line.trim()) ?? '', 70),
 };
 
-export function argumentsLine(args) {
+function argumentsLine(args) {
   const entries = Object.entries(args ?? {});
   if (entries.length === 1) return asLine(entries[0][1]);
   return entries.map(([name, value]) => `${name}: ${asLine(value)}`).join(', ');
@@ -120,7 +120,7 @@ const BODIES = {
 
   tool(body, card, isFirst, view) {
     const parts = [];
-    if (card.reason) parts.push(h('p.note', null, `A person is asked: ${card.reason}.`));
+    if (card.reason) parts.push(h('p.note', null, `A person ${card.decision ? 'was' : 'is'} asked: ${card.reason}.`));
     if (card.decision) parts.push(h('p.note', null, decided(card)));
     parts.push(...argumentBlocks(card.args));
     if (card.child) {

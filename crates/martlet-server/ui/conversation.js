@@ -1,6 +1,6 @@
 // A conversation: its runs from the oldest to the newest, the one that goes on, and the messages behind it.
 
-import { h, setText, setAttribute } from './dom.js';
+import { h, setAttribute } from './dom.js';
 import { get, post, query, remove, serverNow, startRun, startStream } from './api.js';
 import { beforeLoading } from './state.js';
 import { approvals } from './approvals.js';
@@ -27,7 +27,6 @@ export class Conversation {
     this.views = [];
     this.behind = [];
     this.session = null;
-    this.alone = null;
     this.reading = 0;
     this.toRead = [];
     this.section = h('section.conversation', { 'aria-label': 'Conversation', 'aria-busy': 'false', tabindex: '-1' });
@@ -83,7 +82,6 @@ export class Conversation {
     const row = await get(`runs/${id}`);
     if (this.hasLeft) return null;
     if (row.session) return row.session;
-    this.alone = row;
     this.host.title(row.title || row.name, null, row);
     this.take([row]);
     this.views[0].isFolded = false;
@@ -377,7 +375,6 @@ export class Conversation {
 
   showProblem(problem) {
     this.section.replaceChildren(problemBox(problem));
-    setText(this.earlier, '');
   }
 }
 

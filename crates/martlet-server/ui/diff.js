@@ -41,7 +41,7 @@ function unified(text) {
 }
 
 /** The lines of both texts with `-`, `+` or a space, long stretches that are the same left out. */
-export function compare(old, fresh) {
+function compare(old, fresh) {
   const [a, b] = [old.split('\n'), fresh.split('\n')];
   if (a.length > MOST || b.length > MOST) return [...a.map((line) => ['-', line]), ...b.map((line) => ['+', line])];
   const width = b.length + 1;

@@ -42,7 +42,7 @@ const FOLDS = {
   },
 
   'plan.made'(run, event) {
-    const tasks = event.tasks.map((task, index) => ({ number: index + 1, state: 'pending', ...task }));
+    const tasks = event.tasks.map((planned, index) => ({ number: index + 1, state: 'pending', ...planned }));
     const plan = { reasoning: event.reasoning, isSufficient: event.has_sufficient_info, tasks, state: 'running' };
     const step = run.step(event.step, event.at_ms);
     const live = step.find('thought', (one) => one.text === 'Planning…' || /^\s*(```json|\{)/.test(one.text ?? ''));

@@ -13,7 +13,7 @@ const MOST_CHARACTERS = 200_000;
 const given = new Set();
 const policy = globalThis.trustedTypes?.createPolicy('martlet', { createHTML: checked });
 const known = new Map();
-let waiting = [];
+const waiting = [];
 let isAsking = false;
 
 /** Nothing passes that the server did not render. */

@@ -5,7 +5,7 @@ import { sum, cost } from './format.js';
 import { at } from './prices.js';
 
 /** A card of a step or of a node. Each change raises `rev`. */
-export class Card {
+class Card {
   constructor(kind, members) {
     Object.assign(this, { kind, state: 'running', rev: 0, startedMs: Date.now(), child: null }, members);
   }
@@ -18,7 +18,7 @@ export class Card {
 }
 
 /** A step: a reply of the model, what it asked for, and what came of it. */
-export class Step {
+class Step {
   constructor(run, number, atMs) {
     Object.assign(this, { run, number, startedMs: atMs, state: 'running', cards: [], usage: null, elapsedMs: null, cost: null });
     this.live = null;
@@ -45,7 +45,7 @@ export class Step {
 }
 
 /** A node of a workflow's run. */
-export class GraphNode {
+class GraphNode {
   constructor(name) {
     Object.assign(this, { name, state: 'queued', cards: [], runs: [], attempt: 0, done: null, of: null, elapsedMs: null });
     Object.assign(this, { startedMs: null, usage: null, cause: null, rev: 0 });

@@ -3,7 +3,7 @@
   try {
     var theme = localStorage.getItem('martlet.theme');
     if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
-  } catch (error) {
+  } catch {
     // Storage is off: the theme of the system it is.
   }
 })();

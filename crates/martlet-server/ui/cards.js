@@ -3,7 +3,7 @@
 import { h, setText, setAttribute } from './dom.js';
 import { icon } from './icons.js';
 import { asText, duration, lines, plural, preview } from './format.js';
-import { showMarkdown } from './markdown.js';
+import { showGrowing, showMarkdown } from './markdown.js';
 import { paint } from './python.js';
 import { copyButton } from './copy.js';
 
@@ -89,8 +89,7 @@ const BODIES = {
     reasoning.hidden = !card.reasoning;
     setText(reasoning, card.reasoning ?? '');
     if (card.isLive) {
-      text.classList.add('plain');
-      setText(text, card.text);
+      showGrowing(text, card.text);
     } else if (text.wanted !== card.text) {
       showMarkdown(text, card.text, { delayMs: 300 });
     }

@@ -183,8 +183,15 @@ class Page {
 
   title(text, session = null, run = null) {
     setText(this.heading, text);
-    document.title = text ? `${text} · Martlet` : 'Martlet';
+    this.name = text;
+    this.showName();
     this.exports = session ? ['sessions', session.id] : run ? ['runs', run.id] : null;
+  }
+
+  /** The tab says how much waits for whoever looks at other tabs. */
+  showName() {
+    const { length } = approvals.pending;
+    document.title = `${length ? `(${length}) ` : ''}${this.name ? `${this.name} · ` : ''}Martlet`;
   }
 
   totals(text) {
@@ -197,6 +204,7 @@ class Page {
     this.badge.replaceChildren(icon('bell'), String(length));
     setAttribute(this.badge, 'aria-label', `${length === 1 ? '1 question waits' : `${length} questions wait`} for you`);
     this.badge.title = this.badge.getAttribute('aria-label');
+    this.showName();
   }
 
   palette() {

@@ -2,7 +2,7 @@
 // markup becomes part of the page, and only markup that the server gave for a text.
 
 import { post } from './api.js';
-import { h } from './dom.js';
+import { h, setText } from './dom.js';
 import { paint } from './python.js';
 import { copyButton } from './copy.js';
 
@@ -15,6 +15,8 @@ const policy = globalThis.trustedTypes?.createPolicy('martlet', { createHTML: ch
 const known = new Map();
 const waiting = [];
 let isAsking = false;
+/** The beginning of a growing text that was rendered last, and its markup: what it grows into begins with it. */
+let grown = { text: '', html: '' };
 
 /** Nothing passes that the server did not render. */
 function checked(html) {
@@ -34,8 +36,7 @@ export function showMarkdown(element, text, { then, delayMs = 0 } = {}) {
     then?.();
     return;
   }
-  element.classList.add('plain');
-  element.textContent = text;
+  begin(element, text);
   if (!text.trim()) return;
   const wait = () => {
     waiting.push({ element, text, then });
@@ -43,6 +44,56 @@ export function showMarkdown(element, text, { then, delayMs = 0 } = {}) {
   };
   if (delayMs) setTimeout(() => element.isConnected && element.wanted === text && wait(), delayMs);
   else wait();
+}
+
+/** What can be shown at once: the text, or as much Markdown of it as is known. */
+function begin(element, text) {
+  const isKnown = grown.text !== '' && text.startsWith(grown.text);
+  element.classList.toggle('plain', !isKnown);
+  element.growing = null;
+  if (!isKnown) {
+    element.textContent = text;
+    return;
+  }
+  const head = h('div.prose');
+  put(head, grown.html);
+  element.replaceChildren(head, h('div.plain', null, rest(text, grown.text.length)));
+}
+
+/** Shows a text that grows: its complete paragraphs as Markdown as soon as they are rendered, the rest as it is. */
+export function showGrowing(element, text) {
+  let { growing } = element;
+  if (!growing) {
+    growing = element.growing = { head: h('div.prose'), tail: h('div.plain'), shown: 0, asked: 0 };
+    element.classList.remove('plain');
+    element.replaceChildren(growing.head, growing.tail);
+  }
+  growing.text = text;
+  setText(growing.tail, rest(text, growing.shown));
+  const end = settledEnd(text);
+  if (isAsking || end <= growing.asked) return;
+  growing.asked = end;
+  const part = growing.head.wanted = text.slice(0, end);
+  waiting.push({
+    element: growing.head,
+    text: part,
+    isGrowing: true,
+    then() {
+      growing.shown = end;
+      setText(growing.tail, rest(growing.text, end));
+    },
+  });
+  ask();
+}
+
+const rest = (text, from) => text.slice(from).replace(/^\n+/, '');
+
+/** Where the last complete paragraph ends that is not in a block of code. */
+function settledEnd(text) {
+  const end = text.lastIndexOf('\n\n');
+  if (end < 0) return 0;
+  const fences = [...text.slice(0, end).matchAll(/^(?:```|~~~)/gm)];
+  return fences.length % 2 ? Math.max(0, text.lastIndexOf('\n\n', fences.at(-1).index)) : end;
 }
 
 /** At most one request is under way; what comes meanwhile goes with the next one. */
@@ -54,13 +105,16 @@ async function ask() {
     try {
       const texts = batch.map(({ text }) => text);
       const { html } = await post('render', { texts });
-      html.forEach((one, index) => remember(texts[index], one));
-      for (const { element, text, then } of batch) {
+      batch.forEach(({ element, text, then, isGrowing }, index) => {
+        const one = html[index];
+        if (typeof one !== 'string') return;
+        if (isGrowing) grown = { text, html: one };
+        else remember(text, one);
         // Meanwhile it may be meant to show something else.
-        if (element.wanted !== text || !known.has(text)) continue;
-        put(element, known.get(text));
+        if (element.wanted !== text) return;
+        put(element, one);
         then?.();
-      }
+      });
     } catch {
       // The text itself is shown already; the next one may be luckier.
     }
@@ -81,7 +135,6 @@ function take() {
 }
 
 function remember(text, html) {
-  if (typeof html !== 'string') return;
   known.set(text, html);
   if (known.size > KEPT) known.delete(known.keys().next().value);
 }

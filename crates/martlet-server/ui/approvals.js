@@ -1,6 +1,7 @@
 // The questions that wait for a person, in all conversations. They are asked for every few seconds while somebody looks.
 
 import { get, post } from './api.js';
+import { app } from './state.js';
 
 const EVERY_MS = 5000;
 
@@ -78,8 +79,9 @@ class Approvals extends EventTarget {
     if (this.#pending.delete(id)) this.dispatchEvent(new Event('change'));
   }
 
-  /** Where the run of a question is shown; nothing if it is somebody else's. */
-  async whereIs(run) {
+  /** Where the run of a question is shown; nothing if it is somebody else's, which can be decided and not seen. */
+  async whereIs({ run, user }) {
+    if (user !== app.me.user) return null;
     if (!this.#sessions.has(run)) {
       try {
         const row = await get(`runs/${run}`);

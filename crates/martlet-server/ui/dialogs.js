@@ -84,7 +84,7 @@ export function showApprovals() {
 
 function whereOf(approval, close) {
   const place = h('p.note', null, `Of ${approval.user}.`);
-  approvals.whereIs(approval.run).then((found) => {
+  approvals.whereIs(approval).then((found) => {
     if (found) place.replaceChildren('In ', h('a', { href: found.address, onclick: close }, found.title || 'a conversation'));
   });
   return place;

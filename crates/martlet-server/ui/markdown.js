@@ -9,6 +9,8 @@ import { copyButton } from './copy.js';
 const KEPT = 400;
 const MOST_TEXTS = 16;
 const MOST_CHARACTERS = 200_000;
+/** A text that grows is rendered no more often. */
+const PAUSE_MS = 200;
 
 const given = new Set();
 const policy = globalThis.trustedTypes?.createPolicy('martlet', { createHTML: checked });
@@ -64,15 +66,16 @@ function begin(element, text) {
 export function showGrowing(element, text) {
   let { growing } = element;
   if (!growing) {
-    growing = element.growing = { head: h('div.prose'), tail: h('div.plain'), shown: 0, asked: 0 };
+    growing = element.growing = { head: h('div.prose'), tail: h('div.plain'), shown: 0, asked: 0, askedAt: 0 };
     element.classList.remove('plain');
     element.replaceChildren(growing.head, growing.tail);
   }
   growing.text = text;
   setText(growing.tail, rest(text, growing.shown));
   const end = settledEnd(text);
-  if (isAsking || end <= growing.asked) return;
-  growing.asked = end;
+  const now = performance.now();
+  if (isAsking || end <= growing.asked || now - growing.askedAt < PAUSE_MS) return;
+  Object.assign(growing, { asked: end, askedAt: now });
   const part = growing.head.wanted = text.slice(0, end);
   waiting.push({
     element: growing.head,

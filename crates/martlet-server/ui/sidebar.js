@@ -187,7 +187,7 @@ export class Sidebar {
 
   /** A dot at conversations in which something works or waits. */
   async markStates() {
-    const places = await Promise.all(approvals.pending.map((approval) => approvals.whereIs(approval.run)));
+    const places = await Promise.all(approvals.pending.map((approval) => approvals.whereIs(approval)));
     const waiting = new Set(places.filter(Boolean).map((place) => place.session));
     for (const item of this.list.querySelectorAll('li[data-session]')) {
       const dot = item.querySelector('.dot');

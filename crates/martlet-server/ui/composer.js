@@ -6,7 +6,7 @@ import { app, remembered, WEB_TOOLS } from './state.js';
 import { Uploads } from './uploads.js';
 
 export class Composer {
-  /** `host` has `send({task, files, agent, without})`, which gives whether it was taken, `stop()` and `editLast()`. */
+  /** `host` has `send({task, files, agent, without})`, which gives whether it was taken, `stop()`, `editLast()` and `turn(pages)`. */
   constructor(host) {
     this.host = host;
     this.isActive = false;
@@ -139,6 +139,9 @@ export class Composer {
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       if (!this.isEmpty && !this.act.disabled) this.press();
+    } else if (event.key === 'PageUp' || event.key === 'PageDown') {
+      event.preventDefault();
+      this.host.turn(event.key === 'PageUp' ? -1 : 1);
     } else if (event.key === 'ArrowUp' && this.isEmpty) {
       if (this.host.editLast()) event.preventDefault();
     }

@@ -29,7 +29,7 @@ function titled(title, dialog) {
 
 const KEYS = [
   ['Enter', 'Send the message'], ['Shift+Enter', 'A new line'], ['Esc', 'Stop the run'], ['↑', 'Edit the last message, in an empty box'],
-  ['Ctrl+K', 'Commands and conversations'], ['Ctrl+/', 'This list'], ['J', 'The next step'], ['K', 'The step before'],
+  ['Page ↑', 'Scroll back; Page ↓ forth'], ['Ctrl+K', 'Commands and conversations'], ['Ctrl+/', 'This list'], ['J', 'The next step'], ['K', 'The step before'],
   ['Enter', 'Open or close the cards of a step'], ['A', 'Allow, while a question has the focus'], ['D', 'Deny, while a question has the focus'],
 ];
 

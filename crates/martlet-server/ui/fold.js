@@ -45,8 +45,7 @@ const FOLDS = {
     const tasks = event.tasks.map((planned, index) => ({ number: index + 1, state: 'pending', ...planned }));
     const plan = { reasoning: event.reasoning, isSufficient: event.has_sufficient_info, tasks, state: 'running' };
     const step = run.step(event.step, event.at_ms);
-    const live = step.find('thought', (one) => one.text === 'Planning…' || /^\s*(```json|\{)/.test(one.text ?? ''));
-    if (live) step.drop(live);
+    replaced(step, event.reasoning);
     step.card('plan', plan);
   },
 
@@ -60,7 +59,9 @@ const FOLDS = {
 
   'completion.checked'(run, event) {
     const { is_complete: isComplete, reasoning, missing_steps: missing, next_action: next } = event;
-    run.step(event.step, event.at_ms).card('check', { isComplete, reasoning, missing: missing ?? [], next, state: 'done' });
+    const step = run.step(event.step, event.at_ms);
+    replaced(step, reasoning);
+    step.card('check', { isComplete, reasoning, missing: missing ?? [], next, state: 'done' });
   },
 
   'code.started'(run, event) {
@@ -214,6 +215,12 @@ function answered(run) {
   const last = run.steps.at(-1);
   const thought = last?.find('thought');
   if (thought && typeof run.answer === 'string' && thought.text === run.answer.trim() && !thought.reasoning) last.drop(thought);
+}
+
+/** What a plan or a judgement says is not shown twice, as a thought as well. */
+function replaced(step, reasoning) {
+  const thought = step.find('thought', (card) => card.text === reasoning.trim());
+  if (thought) step.drop(thought);
 }
 
 /** The card of a call: of its step, or in a workflow of its node. */

@@ -33,7 +33,7 @@ export class LiveReply {
     const { text, reasoning } = this;
     // Plans and judgements are written as JSON, which is shown as what it says once it is complete.
     if (this.strategy === 'reasoning' && /^\s*(```json|\{)/.test(text)) {
-      return { thought: 'Planning…', reasoning, code: '' };
+      return { thought: 'Thinking…', reasoning, code: '' };
     }
     if (this.strategy !== 'code') return { thought: text, reasoning, code: '' };
     const opening = OPENING.exec(text);

@@ -26,6 +26,7 @@ class Page {
     this.composer = new Composer({
       send: (message) => this.send(message),
       stop: () => this.conversation?.stop(),
+      turn: (pages) => this.conversation?.scroller.turn(pages),
       editLast: () => this.conversation?.editLast() ?? false,
     });
     this.fault = h('div.send-problem');

@@ -166,10 +166,13 @@ export class RunModel {
       const step = run.steps.at(-1);
       if (!step?.live?.isFresh) continue;
       const { thought, reasoning, code } = step.live.parts();
-      if (thought || reasoning) {
-        (step.find('thought') ?? step.card('thought')).set({ text: thought, reasoning, isLive: true });
+      const isLive = (card) => card.isLive;
+      // Tasks that are done at the same time write into each other: each is shown when it is complete.
+      const isMixed = step.find('plan')?.tasks.filter((task) => task.state === 'running').length > 1;
+      if ((thought || reasoning) && !isMixed) {
+        (step.find('thought', isLive) ?? step.card('thought')).set({ text: thought, reasoning, isLive: true });
       }
-      if (code) (step.find('code') ?? step.card('code')).set({ text: code, isLive: true });
+      if (code) (step.find('code', isLive) ?? step.card('code')).set({ text: code, isLive: true });
       step.rev += 1;
     }
   }

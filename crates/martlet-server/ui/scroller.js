@@ -46,6 +46,11 @@ export class Scroller {
     this.element.scrollTop = this.element.scrollHeight;
   }
 
+  /** Turns pages while one writes. */
+  turn(pages) {
+    this.element.scrollBy({ top: pages * this.element.clientHeight * 0.85 });
+  }
+
   /** Changes what is above without moving what is seen. */
   keep(change) {
     const { scrollHeight, scrollTop } = this.element;

@@ -37,18 +37,27 @@ export function setAttribute(element, name, value) {
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-/** Calls `draw` once before the next picture, however often it is asked for. */
+/**
+ * Calls `draw` once before the next picture, however often it is asked for. What takes long is done less often: at least half
+ * of the time is left for what people do.
+ */
 export function perFrame(draw) {
   let asked = false;
+  let free = 0;
+  function go() {
+    asked = false;
+    const begun = performance.now();
+    draw();
+    free = 2 * performance.now() - begun;
+  }
   return () => {
     if (asked) return;
     asked = true;
+    const wait = free - performance.now();
     // A page in the background gets no frames; it is to be up to date all the same when somebody looks.
-    const next = document.hidden ? (done) => setTimeout(done, 250) : requestAnimationFrame;
-    next(() => {
-      asked = false;
-      draw();
-    });
+    if (document.hidden) setTimeout(go, 250);
+    else if (wait > 8) setTimeout(() => requestAnimationFrame(go), wait);
+    else requestAnimationFrame(go);
   };
 }
 

@@ -170,7 +170,10 @@ impl Rule {
             }
             text.push_str(&format!("```python\n{program}\n```"));
         }
-        let calls = self.calls.iter().map(|call| (call.name.clone(), Value::Object(call.arguments.clone())));
+        let calls = self.calls.iter().map(|call| {
+            let arguments = Value::Object(call.arguments.clone());
+            (call.name.clone(), mapped(arguments, &|text| conversation.filled(text)))
+        });
         let mut reply = Reply::text(text)
             .calls(calls)
             .reasoning(self.reasoning.as_deref().map(|text| conversation.filled(text)).unwrap_or_default())
@@ -183,5 +186,17 @@ impl Rule {
             reply = reply.finish(finish.clone());
         }
         reply
+    }
+}
+
+/// A value with all its texts replaced.
+fn mapped(value: Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(&text)),
+        Value::Array(items) => items.into_iter().map(|item| mapped(item, change)).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, member)| (name, mapped(member, change))).collect()
+        }
+        other => other,
     }
 }

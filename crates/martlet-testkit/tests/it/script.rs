@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::server::{receive, send};
 
 const SCRIPT: &str = r#"{"rules": [
-    {"when": "weather", "turn": 0, "calls": [{"name": "look", "arguments": {"at": "sky"}}], "usage": [7, 3]},
+    {"when": "weather", "turn": 0, "calls": [{"name": "look", "arguments": {"at": ["sky $turn"]}}], "usage": [7, 3]},
     {"when": "weather", "answer": "It is $last."},
     {"when": "count", "turn": [1, 2], "code": "print($turn)"},
     {"when": "busy", "status": 429, "message": "later", "retry_after": 9},
@@ -41,7 +41,7 @@ fn a_rule_fits_by_the_question_and_the_turn() {
     let server = server();
     let asked = ask(&server, &json!({"messages": [{"role": "user", "content": "the weather?"}]}));
     let call = &asked["choices"][0]["message"]["tool_calls"][0]["function"];
-    assert_eq!((&call["name"], &call["arguments"]), (&json!("look"), &json!("{\"at\":\"sky\"}")));
+    assert_eq!((&call["name"], &call["arguments"]), (&json!("look"), &json!("{\"at\":[\"sky 0\"]}")));
     assert_eq!(asked["usage"]["total_tokens"], 10);
     let second = [("user", "the weather?"), ("assistant", ""), ("tool", "blue")];
     assert_eq!(content(&server, &second), "It is blue.");

@@ -149,7 +149,7 @@ impl Approver for Desk {
                 arguments: question.arguments,
             };
             match self.ask(asked, || question.waiting_for_person()).await {
-                Ok(Answer::Approve) => Decision::Approved,
+                Ok(Answer::Approve { .. }) => Decision::Approved,
                 Ok(Answer::Edit { arguments }) => Decision::Edited { arguments },
                 Ok(Answer::Deny { reason }) => Decision::Denied { reason },
                 // Not to be taken for a yes.

@@ -245,7 +245,7 @@ impl Metrics {
     /// A question to a person was decided, expired or was withdrawn.
     pub fn decided(&self, row: &ApprovalRow) {
         let decision = match &row.answer {
-            Some(Answer::Approve) => "approve",
+            Some(Answer::Approve { .. }) => "approve",
             Some(Answer::Edit { .. }) => "edit",
             Some(Answer::Deny { .. }) => "deny",
             Some(Answer::Reply { .. }) => "reply",

@@ -242,7 +242,7 @@ fn child(folder: &Path) {
                         let effect = approval.effect.to_string();
                         let allowed = is_allowed(&effect);
                         let answer = match approval.kind {
-                            ApprovalKind::Call if allowed => Answer::Approve,
+                            ApprovalKind::Call if allowed => Answer::Approve { for_run: false },
                             ApprovalKind::Call => Answer::Deny { reason: "no".into() },
                             // A person looks whether it was done.
                             _ => match noted.lines().any(|line| line.split(' ').next() == Some(&*effect)) {

@@ -63,7 +63,11 @@ pub struct NewApproval {
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Answer {
     /// Perform the call.
-    Approve,
+    Approve {
+        /// And do not ask again for this tool in this run: its later calls are approved as well.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        for_run: bool,
+    },
     /// Perform it with other arguments.
     Edit {
         /// All of them.
@@ -93,7 +97,7 @@ impl Answer {
     pub fn fits(&self, kind: ApprovalKind) -> bool {
         match self {
             Self::Deny { .. } => true,
-            Self::Approve | Self::Edit { .. } => kind == ApprovalKind::Call,
+            Self::Approve { .. } | Self::Edit { .. } => kind == ApprovalKind::Call,
             Self::Reply { .. } => kind == ApprovalKind::Question,
             Self::Repeat | Self::Done { .. } => kind == ApprovalKind::Doubt,
         }
@@ -132,6 +136,8 @@ pub struct ApprovalRow {
     pub by: Option<Principal>,
     /// When it was decided, expired or was withdrawn.
     pub decided_ms: Option<u64>,
+    /// The question with whose answer this one was decided, as that was for the run.
+    pub under: Option<ApprovalId>,
 }
 
 /// What came of a decision. Of all decisions about a question, exactly one is taken.

@@ -18,6 +18,7 @@ mod key;
 mod memory;
 mod run;
 mod session;
+mod sign_in;
 mod store;
 mod value;
 mod word;
@@ -33,7 +34,8 @@ pub use run::{
     Created, Fork, Idempotency, Lane, NewRun, RunEnd, RunFilter, RunKind, RunRow, RunState, StoredEvent,
     Swept,
 };
-pub use session::{NewSession, SessionRow};
+pub use session::{Branch, NewSession, SessionRow};
+pub use sign_in::{NewSignIn, SignInRow};
 pub use store::{CommitObserver, FileSystem, OfTenant, Owned, Store, StoreOptions};
 pub use value::{InvalidValueId, ValueId};
 pub use word::UnknownWord;

@@ -167,7 +167,7 @@ pub struct RunEnd {
 /// Which runs to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFilter {
-    /// Those of a session. Default: of all, and of none.
+    /// Those of a session, with those that it took over. Default: of all, and of none.
     pub session: Option<SessionId>,
     /// Those in a state. Default: in any.
     pub state: Option<RunState>,

@@ -27,7 +27,7 @@ pub struct SessionRow {
     pub id: SessionId,
     /// Whose it is.
     pub owner: Principal,
-    /// What people see in lists.
+    /// What people see in lists: its title, or that of its first run if it was given none.
     pub title: String,
     /// The agent that is talked to.
     pub agent: String,
@@ -37,6 +37,17 @@ pub struct SessionRow {
     pub updated_ms: u64,
     /// The run whose memory the next one goes on with.
     pub memory_run: Option<RunId>,
-    /// The number of its runs.
+    /// The number of its runs, those that it took over included.
     pub runs: u64,
+    /// Where it left another session, if it did and that one is still there.
+    pub branched_from: Option<Branch>,
+}
+
+/// The place at which a session left another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// The other session.
+    pub session: SessionId,
+    /// The first run of it that is not taken over.
+    pub run: RunId,
 }

@@ -4,6 +4,7 @@
 //! of a commit is shared. Other threads read, each with a connection of its own; they never wait for the writer.
 
 mod approvals;
+mod branches;
 mod check;
 mod files;
 mod journal;
@@ -17,6 +18,7 @@ mod row;
 mod runs;
 mod schema;
 mod sessions;
+mod sign_ins;
 mod sweep;
 mod tenant;
 mod threads;

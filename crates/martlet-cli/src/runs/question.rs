@@ -19,7 +19,7 @@ pub(super) async fn approve(
 ) -> Result<Exit, Failure> {
     let row = asked(folder, given).await?;
     let answer = match (row.kind, arguments) {
-        (ApprovalKind::Call, None) => Answer::Approve,
+        (ApprovalKind::Call, None) => Answer::Approve { for_run: false },
         (ApprovalKind::Call, Some(text)) => Answer::Edit { arguments: object(text)? },
         (ApprovalKind::Doubt, None) => Answer::Repeat,
         (ApprovalKind::Doubt, Some(_)) => {

@@ -109,7 +109,8 @@ pub(super) fn asked_about(row: &ApprovalRow) -> String {
 
 fn answered(answer: &Answer) -> String {
     match answer {
-        Answer::Approve => "approved".into(),
+        Answer::Approve { for_run: true } => "approved, for the whole run".into(),
+        Answer::Approve { .. } => "approved".into(),
         Answer::Edit { arguments } => {
             let arguments = serde_json::to_string(arguments).unwrap_or_default();
             format!("approved with {}", escaped(&arguments))

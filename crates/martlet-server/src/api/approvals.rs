@@ -55,6 +55,8 @@ pub(crate) struct ApprovalView {
     expires_ms: u64,
     /// When it was decided, expired or was withdrawn.
     decided_ms: Option<u64>,
+    /// The question whose answer was for the whole run and decided this one, too.
+    under: Option<String>,
 }
 
 impl From<ApprovalRow> for ApprovalView {
@@ -77,6 +79,7 @@ impl From<ApprovalRow> for ApprovalView {
             asked_ms: row.asked_ms,
             expires_ms: row.expires_ms,
             decided_ms: row.decided_ms,
+            under: row.under.map(|under| under.to_string()),
         }
     }
 }
@@ -120,6 +123,9 @@ pub(crate) struct Decide {
     /// The hash of what was shown: if it is another question by now, nothing is decided.
     #[schema(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
     digest: Option<ValueId>,
+    /// For `approve`: whether later calls of this tool in the run are approved as well, whatever their arguments. By default
+    /// this call alone is.
+    for_run: Option<bool>,
     /// For `edit`: the arguments to call it with, all of them.
     #[schema(value_type = Option<Object>)]
     arguments: Option<Map<String, Value>>,
@@ -152,8 +158,9 @@ pub(crate) enum DecisionWord {
 
 impl Decide {
     fn answer(self) -> Result<(Option<ValueId>, Answer), Problem> {
-        let Self { decision, digest, arguments, reason, text, output } = self;
+        let Self { decision, digest, for_run, arguments, reason, text, output } = self;
         let given = [
+            ("for_run", for_run.is_some(), DecisionWord::Approve),
             ("arguments", arguments.is_some(), DecisionWord::Edit),
             ("reason", reason.is_some(), DecisionWord::Deny),
             ("text", text.is_some(), DecisionWord::Reply),
@@ -168,7 +175,7 @@ impl Decide {
         }
         let missing = |name: &'static str| move || bad_request(name, format!("this decision needs `{name}`"));
         let answer = match decision {
-            DecisionWord::Approve => Answer::Approve,
+            DecisionWord::Approve => Answer::Approve { for_run: for_run.unwrap_or(false) },
             DecisionWord::Edit => Answer::Edit { arguments: arguments.ok_or_else(missing("arguments"))? },
             DecisionWord::Deny => Answer::Deny { reason: reason.unwrap_or_default() },
             DecisionWord::Reply => Answer::Reply { text: text.ok_or_else(missing("text"))? },

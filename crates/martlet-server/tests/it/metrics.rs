@@ -95,7 +95,10 @@ async fn rows_of_the_store_are_counted() {
     };
     let id = approval.id.clone();
     store.ask(approval).await.unwrap();
-    let decided = store.decide(&id, None, Answer::Approve, &Principal::local(), 63_000).await.unwrap();
+    let decided = store
+        .decide(&id, None, Answer::Approve { for_run: false }, &Principal::local(), 63_000)
+        .await
+        .unwrap();
     let Decided::Taken(approval) = decided else { panic!("{decided:?}") };
     metrics.decided(&approval);
     for line in [

@@ -135,7 +135,7 @@ async fn a_question_outlives_the_server_and_is_answered_once() {
     assert!(wrong.detail().contains("`approve`, `edit` or `deny`"), "{wrong:?}");
     let (digest, ann) = (Some(asked.digest), ann());
     let (one, other) = tokio::join!(
-        service.answer(&asked, digest, Answer::Approve, &ann),
+        service.answer(&asked, digest, Answer::Approve { for_run: false }, &ann),
         service.answer(&asked, digest, Answer::Deny { reason: "no".into() }, &ann),
     );
     assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
@@ -171,7 +171,7 @@ async fn a_run_does_without_tools_also_after_a_restart() {
     drop(service);
     let service = serve(folder.path(), at_once(), catalog()).await;
     let asked = question(&service).await;
-    service.answer(&asked, Some(asked.digest), Answer::Approve, &ann()).await.unwrap();
+    service.answer(&asked, Some(asked.digest), Answer::Approve { for_run: false }, &ann()).await.unwrap();
     let row = service.ended(&run.id).await.unwrap();
     assert_eq!(row.answer, Some(json!("launch final_answer")));
     let mut task = NewTask::words("Go.");
@@ -207,7 +207,7 @@ async fn a_run_that_waits_can_be_cancelled_and_its_question_is_withdrawn() {
     assert!(service.cancel(&run.id).await.unwrap());
     assert_eq!(service.ended(&run.id).await.unwrap().outcome.as_deref(), Some("cancelled"));
     assert!(!service.cancel(&run.id).await.unwrap());
-    let late = service.answer(&asked, None, Answer::Approve, &ann()).await.unwrap_err();
+    let late = service.answer(&asked, None, Answer::Approve { for_run: false }, &ann()).await.unwrap_err();
     assert!(late.detail().contains("has ended"), "{late:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 0);
     service.shut_down().await;
@@ -332,7 +332,7 @@ async fn a_run_whose_agent_is_gone_is_kept_until_it_is_back() {
     drop(service);
     let service = serve(folder.path(), at_once(), launcher(launch.needs_approval())).await;
     let asked = question(&service).await;
-    service.answer(&asked, None, Answer::Approve, &ann()).await.unwrap();
+    service.answer(&asked, None, Answer::Approve { for_run: false }, &ann()).await.unwrap();
     assert_eq!(service.ended(&run.id).await.unwrap().answer, Some(json!("1")));
     service.shut_down().await;
 }

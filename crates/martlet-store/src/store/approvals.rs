@@ -6,12 +6,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::Store;
 use super::row::{self, Failure};
 use super::threads::Commit;
-use crate::{Answer, ApprovalId, ApprovalRow, ApprovalState, Decided, NewApproval, StoreError, ValueId};
+use crate::{
+    Answer, ApprovalId, ApprovalKind, ApprovalRow, ApprovalState, Decided, NewApproval, StoreError, ValueId,
+};
 
 /// What [`approval_of`] reads.
 const COLUMNS: &str =
     "name, root, effect, tenant, user, kind, tool, digest, asked_ms, expires_ms, state, by_tenant, by_user,
-    decided_ms, answer, arguments";
+    decided_ms, answer, arguments, under";
 
 /// Why something that nobody decided about in time counts as denied.
 const EXPIRED: &str = "nobody decided in time";
@@ -48,7 +50,7 @@ impl Scope {
 
 impl Store {
     /// Asks a question, unless it was asked before, and gives the answer if there is one. What expired or was withdrawn is
-    /// denied. A question of the same effect about something else, by its digest, is asked anew: what was decided about the
+    /// denied. A call of a tool that somebody approved for the run is approved by them. A question of the same effect about something else, by its digest, is asked anew: what was decided about the
     /// other one does not count.
     ///
     /// # Errors
@@ -151,16 +153,19 @@ fn ask(commit: &mut Commit<'_>, new: &NewApproval) -> Result<Option<Answer>, Fai
     let ended = connection
         .prepare_cached("SELECT 1 FROM runs WHERE name = ?1 AND state = 'ended'")?
         .exists([new.root.as_str()])?;
-    let (state, decided) = if ended {
-        (ApprovalState::Withdrawn, Some(row::int(new.asked_ms)))
-    } else {
-        (ApprovalState::Pending, None)
+    let allowed = if ended { None } else { allowed(connection, new)? };
+    let state = match &allowed {
+        _ if ended => ApprovalState::Withdrawn,
+        Some(_) => ApprovalState::Decided,
+        None => ApprovalState::Pending,
     };
+    let answer = allowed.as_ref().map(|_| Answer::Approve { for_run: false });
+    let by = allowed.as_ref().and_then(|allowed| allowed.by.as_ref());
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO approvals (name, root, effect, tenant, user, kind, tool, digest, asked_ms, expires_ms,
-                 state, decided_ms, arguments)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 state, decided_ms, arguments, by_tenant, by_user, answer, under)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             new.id.as_str(),
@@ -174,10 +179,41 @@ fn ask(commit: &mut Commit<'_>, new: &NewApproval) -> Result<Option<Answer>, Fai
             row::int(new.asked_ms),
             row::int(new.expires_ms),
             state.as_str(),
-            decided,
+            (state != ApprovalState::Pending).then_some(row::int(new.asked_ms)),
             row::to_json(&new.arguments)?,
+            by.map(|by| &*by.tenant),
+            by.map(|by| &*by.user),
+            answer.as_ref().map(row::to_json).transpose()?,
+            allowed.as_ref().map(|allowed| allowed.id.as_str()),
         ])?;
-    Ok(ended.then(|| Answer::Deny { reason: WITHDRAWN.into() }))
+    Ok(if ended { Some(Answer::Deny { reason: WITHDRAWN.into() }) } else { answer })
+}
+
+/// The question of the same run with which somebody approved all calls of the tool.
+fn allowed(connection: &Connection, new: &NewApproval) -> Result<Option<ApprovalRow>, Failure> {
+    // Questions of the agent, and what became of a call, are for a person each time.
+    if new.kind != ApprovalKind::Call {
+        return Ok(None);
+    }
+    let found = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM approvals WHERE root = ?1 AND tool = ?2 AND for_run = 1
+                 AND kind = 'call' AND state = 'decided' AND tenant = ?3 AND user = ?4 AND name <> ?5
+             ORDER BY id LIMIT 1"
+        ))?
+        .query_row(
+            params![
+                new.root.as_str(),
+                new.tool,
+                &*new.owner.tenant,
+                &*new.owner.user,
+                // What was decided about the same effect was about something else.
+                new.id.as_str()
+            ],
+            approval_of,
+        )
+        .optional()?;
+    Ok(found)
 }
 
 struct Decision<'a> {
@@ -198,7 +234,8 @@ fn decide(commit: &mut Commit<'_>, scope: &Scope, decision: &Decision<'_>) -> Re
         ApprovalState::Withdrawn => return Ok(Decided::Withdrawn(row)),
     }
     let mut update = connection.prepare_cached(
-        "UPDATE approvals SET state = ?2, decided_ms = ?3, answer = ?4, by_tenant = ?5, by_user = ?6 WHERE name = ?1",
+        "UPDATE approvals SET state = ?2, decided_ms = ?3, answer = ?4, by_tenant = ?5, by_user = ?6,
+             for_run = ?7 WHERE name = ?1",
     )?;
     let at = row::int(decision.at_ms);
     if row.expires_ms <= decision.at_ms {
@@ -219,7 +256,16 @@ fn decide(commit: &mut Commit<'_>, scope: &Scope, decision: &Decision<'_>) -> Re
     }
     let (answer, by) = (row::to_json(decision.answer)?, decision.by);
     row.state = ApprovalState::Decided;
-    update.execute(params![row.id.as_str(), row.state.as_str(), at, answer, &*by.tenant, &*by.user])?;
+    let for_run = matches!(decision.answer, Answer::Approve { for_run: true });
+    update.execute(params![
+        row.id.as_str(),
+        row.state.as_str(),
+        at,
+        answer,
+        &*by.tenant,
+        &*by.user,
+        for_run
+    ])?;
     row.answer = Some(decision.answer.clone());
     row.by = Some(by.clone());
     Ok(Decided::Taken(row))
@@ -293,5 +339,6 @@ fn approval_of(row: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
         decided_ms: row.get(13)?,
         answer: row::optional_json(row, 14)?,
         arguments: row::json(row, 15)?,
+        under: row::optional_text(row, 16)?,
     })
 }

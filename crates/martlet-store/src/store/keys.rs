@@ -7,8 +7,8 @@ use super::row::{self, Failure};
 use crate::{KeyId, KeyRow, StoreError};
 
 /// What [`key_of`] reads.
-const COLUMNS: &str =
-    "name, tenant, user, digest, scopes, label, created_ms, expires_ms, last_used_ms, revoked_ms";
+pub(super) const COLUMNS: &str = "keys.name, keys.tenant, keys.user, keys.digest, keys.scopes, keys.label,
+    keys.created_ms, keys.expires_ms, keys.last_used_ms, keys.revoked_ms";
 
 impl Store {
     /// Keeps a key.
@@ -111,7 +111,7 @@ fn find(connection: &Connection, id: &KeyId) -> Result<Option<KeyRow>, Failure> 
     Ok(found)
 }
 
-fn key_of(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
+pub(super) fn key_of(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
     Ok(KeyRow {
         id: row::text(row, 0)?,
         owner: row::principal(row, 1)?,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use martlet_core::{Principal, RunId};
 
 use super::approvals::Scope;
+use super::branches::{self, NewBranch};
 use super::{Store, approvals, files, journal, runs, sessions, sweep};
 use crate::{
     Answer, ApprovalId, ApprovalRow, ApprovalState, Decided, FileId, FileRow, RunFilter, RunRow, RunState,
@@ -145,7 +146,32 @@ impl Owned<'_> {
         self.store.write(move |commit| sessions::rename(commit.connection, &id, &owner, &title)).await
     }
 
-    /// Removes a session with its runs and all that is theirs, and says whether there was one.
+    /// Makes a session that begins as another one did, up to and without a run of it: it takes over the runs before, which
+    /// belong to both from then on, and goes on with what was said in them.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::StoreErrorKind::Unknown) if there is no such session, or no such run in it;
+    /// [`Refused`](crate::StoreErrorKind::Refused) if a run before has not ended;
+    /// [`Conflict`](crate::StoreErrorKind::Conflict) if there is a session `new`; else if the storage failed.
+    pub async fn branch_session(
+        &self,
+        id: &SessionId,
+        before: &RunId,
+        new: &SessionId,
+        at_ms: u64,
+    ) -> Result<SessionRow, StoreError> {
+        let (of, before, new) = (id.clone(), before.clone(), new.clone());
+        let owner = self.owner.clone();
+        self.store
+            .write(move |commit| {
+                let new = NewBranch { of: &of, before: &before, id: &new, at_ms };
+                branches::branch(commit.connection, &owner, &new)
+            })
+            .await
+    }
+
+    /// Removes a session with its runs and all that is theirs, and says whether there was one. Runs that another session has
+    /// taken over stay in that one.
     ///
     /// # Errors
     /// [`Refused`](crate::StoreErrorKind::Refused) if one of its runs has not ended; else if the storage failed.
@@ -161,6 +187,20 @@ impl Owned<'_> {
     pub async fn approvals(&self, pending_only: bool, limit: usize) -> Result<Vec<ApprovalRow>, StoreError> {
         let (scope, state) = (self.scope(), pending_only.then_some(ApprovalState::Pending));
         self.store.read(move |connection| approvals::list(connection, &scope, state, limit)).await
+    }
+
+    /// All questions of a run, and of the runs in it, the oldest first; none if there is no such run.
+    ///
+    /// # Errors
+    /// If the storage failed.
+    pub async fn approvals_of(&self, run: &RunId) -> Result<Vec<ApprovalRow>, StoreError> {
+        let (run, owner) = (run.clone(), self.owner.clone());
+        self.store
+            .read(move |connection| match runs::find_owned(connection, &run, &owner)? {
+                Some(_) => approvals::of_run(connection, &run),
+                None => Ok(Vec::new()),
+            })
+            .await
     }
 
     /// A question.

@@ -155,7 +155,8 @@ fn end(commit: &mut Commit<'_>, run: &RunId, end: &RunEnd) -> Result<bool, Failu
     let connection = commit.connection;
     let session = connection
         .prepare_cached(
-            "UPDATE runs SET state = 'ended', outcome = ?2, answer = ?3, error = ?4, usage = ?5, ended_ms = ?6
+            "UPDATE runs SET state = 'ended', outcome = ?2, answer = ?3, error = ?4, usage = ?5, ended_ms = ?6,
+                 remembered = ?7
              WHERE name = ?1 AND state <> 'ended' RETURNING session",
         )?
         .query_row(
@@ -165,7 +166,8 @@ fn end(commit: &mut Commit<'_>, run: &RunId, end: &RunEnd) -> Result<bool, Failu
                 end.answer.to_string(),
                 end.error,
                 row::to_json(&end.usage)?,
-                row::int(end.ended_ms)
+                row::int(end.ended_ms),
+                end.remember
             ],
             |row| row.get::<_, Option<i64>>(0),
         )
@@ -240,7 +242,8 @@ pub(super) fn list(
     let runs = connection
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM runs WHERE tenant = ?1 AND user = ?2
-                 AND (?3 IS NULL OR session = (SELECT id FROM sessions WHERE name = ?3))
+                 AND (?3 IS NULL OR session = (SELECT id FROM sessions WHERE name = ?3) OR id IN (
+                     SELECT run FROM taken_over WHERE session = (SELECT id FROM sessions WHERE name = ?3)))
                  AND (?4 IS NULL OR state = ?4)
                  AND (?5 IS NULL OR id < (SELECT id FROM runs WHERE name = ?5 AND tenant = ?1 AND user = ?2))
              ORDER BY id DESC LIMIT ?6"

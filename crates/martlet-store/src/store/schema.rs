@@ -14,7 +14,7 @@ const APPLICATION_ID: u32 = 0x4d52_544c;
 
 /// What brings a file from each version to the next one. A change of the tables adds a step, and none is ever changed:
 /// files that it made are out there.
-const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// The version of the tables.
 pub(super) fn version() -> u32 {
@@ -240,7 +240,9 @@ mod tests {
     fn file_of_version_1() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("martlet.db");
-        let connection = open_to_write(&path).unwrap();
+        create(&path).unwrap();
+        let mut connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        migrate(&mut connection, &path, &STEPS[..1]).unwrap();
         connection
             .execute_batch(
                 "INSERT INTO sessions (name, tenant, user, agent, created_ms, updated_ms, title)
@@ -299,7 +301,7 @@ mod tests {
             .unwrap_err();
         drop(connection);
         assert_eq!(user_version(&path), 1);
-        let connection = open_to_write(&path).unwrap();
+        let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
         assert!(connection.prepare("SELECT colour FROM sessions").is_err());
         // And the next attempt is not hindered by the copy that the first one made.
         drop(connection);

@@ -4,13 +4,19 @@ use martlet_core::{Principal, RunId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::row::{self, Failure};
-use super::{Store, sweep};
-use crate::{NewSession, SessionId, SessionRow, StoreError};
+use super::{Store, branches};
+use crate::{Branch, NewSession, SessionId, SessionRow, StoreError};
 
 /// What [`session_of`] reads.
-const COLUMNS: &str =
-    "sessions.name, sessions.tenant, sessions.user, sessions.title, sessions.agent, sessions.created_ms,
-    sessions.updated_ms, sessions.memory_run, (SELECT count(*) FROM runs WHERE runs.session = sessions.id)";
+const COLUMNS: &str = "sessions.name, sessions.tenant, sessions.user,
+    CASE WHEN sessions.title <> '' THEN sessions.title ELSE coalesce(
+        (SELECT runs.title FROM taken_over JOIN runs ON runs.id = taken_over.run
+         WHERE taken_over.session = sessions.id ORDER BY taken_over.run LIMIT 1),
+        (SELECT runs.title FROM runs WHERE runs.session = sessions.id ORDER BY runs.id LIMIT 1), '') END,
+    sessions.agent, sessions.created_ms, sessions.updated_ms, sessions.memory_run,
+    (SELECT count(*) FROM runs WHERE runs.session = sessions.id)
+        + (SELECT count(*) FROM taken_over WHERE taken_over.session = sessions.id),
+    (SELECT other.name FROM sessions AS other WHERE other.id = sessions.branched_session), sessions.branched_run";
 
 impl Store {
     /// Creates a session.
@@ -76,7 +82,10 @@ pub(super) fn list(
         .prepare_cached(&format!(
             r"SELECT {COLUMNS} FROM sessions WHERE tenant = ?1 AND user = ?2
                  AND (?3 IS NULL OR title LIKE ?3 ESCAPE '\' OR EXISTS (
-                     SELECT 1 FROM runs WHERE runs.session = sessions.id AND runs.title LIKE ?3 ESCAPE '\'))
+                     SELECT 1 FROM runs WHERE runs.session = sessions.id AND runs.title LIKE ?3 ESCAPE '\')
+                 OR EXISTS (
+                     SELECT 1 FROM taken_over JOIN runs ON runs.id = taken_over.run
+                     WHERE taken_over.session = sessions.id AND runs.title LIKE ?3 ESCAPE '\'))
                  AND (?4 IS NULL OR (updated_ms, id) < (
                      SELECT updated_ms, id FROM sessions WHERE name = ?4 AND tenant = ?1 AND user = ?2))
              ORDER BY updated_ms DESC, id DESC LIMIT ?5"
@@ -101,7 +110,8 @@ pub(super) fn rename(
     Ok(changed > 0)
 }
 
-/// Removes a session with its runs and all that is theirs. One with a run that has not ended is refused.
+/// Removes a session with its runs and all that is theirs, but for runs that other sessions have taken over. One with a run
+/// that has not ended is refused.
 pub(super) fn delete(connection: &Connection, id: &SessionId, owner: &Principal) -> Result<bool, Failure> {
     let Some(session) = known(connection, id, owner)? else { return Ok(false) };
     let open: Option<RunId> = connection
@@ -114,13 +124,7 @@ pub(super) fn delete(connection: &Connection, id: &SessionId, owner: &Principal)
         ))
         .into());
     }
-    let runs = connection
-        .prepare_cached("SELECT name FROM runs WHERE session = ?1")?
-        .query_map([session], |row| row::text(row, 0))?
-        .collect::<rusqlite::Result<Vec<RunId>>>()?;
-    for run in runs {
-        sweep::remove_run(connection, &run)?;
-    }
+    branches::remove_runs(connection, session)?;
     connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([session])?;
     Ok(true)
 }
@@ -155,6 +159,7 @@ pub(super) fn remember(connection: &Connection, session: i64, run: &RunId) -> Re
 }
 
 fn session_of(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    let of = row::optional_text(row, 9)?.zip(row::optional_text(row, 10)?);
     Ok(SessionRow {
         id: row::text(row, 0)?,
         owner: row::principal(row, 1)?,
@@ -164,5 +169,6 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         updated_ms: row.get(6)?,
         memory_run: row::optional_text(row, 7)?,
         runs: row.get(8)?,
+        branched_from: of.map(|(session, run)| Branch { session, run }),
     })
 }

@@ -52,7 +52,7 @@ fn old_runs(connection: &Connection, before: i64) -> Result<(u64, u64), Failure>
         .prepare_cached(
             "SELECT name FROM runs WHERE state = 'ended' AND ended_ms < ?1 AND NOT EXISTS (
                  SELECT 1 FROM sessions
-                 WHERE sessions.id = runs.session AND sessions.memory_run = runs.name AND sessions.updated_ms >= ?1)
+                 WHERE sessions.memory_run = runs.name AND sessions.updated_ms >= ?1)
              LIMIT ?2",
         )?
         .query_map([before, row::limit(AT_ONCE)], |row| row::text(row, 0))?
@@ -70,6 +70,7 @@ fn old_sessions(connection: &Connection, before: i64) -> Result<usize, Failure> 
             "DELETE FROM sessions WHERE id IN (
                  SELECT id FROM sessions
                  WHERE updated_ms < ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.session = sessions.id)
+                     AND NOT EXISTS (SELECT 1 FROM taken_over WHERE taken_over.session = sessions.id)
                  LIMIT ?2)",
         )?
         .execute([before, row::limit(AT_ONCE)])?;
@@ -105,8 +106,7 @@ pub(super) fn remove_run(connection: &Connection, run: &RunId) -> Result<u64, Fa
     }
     for statement in [
         "DELETE FROM approvals WHERE root = ?1",
-        "UPDATE sessions SET memory_run = NULL
-         WHERE memory_run = ?1 AND id = (SELECT session FROM runs WHERE name = ?1)",
+        "UPDATE sessions SET memory_run = NULL WHERE memory_run = ?1",
         "DELETE FROM runs WHERE name = ?1",
     ] {
         connection.prepare_cached(statement)?.execute([name])?;

@@ -50,7 +50,7 @@ fn a_question_waits_is_decided_and_keeps_its_answer_also_after_a_restart() {
     assert_eq!(row.decided_ms, Some(500));
     assert_eq!(block_on(store.ask(new)).unwrap(), Some(edit));
     assert_eq!(
-        block_on(store.decide(&id, None, Answer::Approve, &ann(), 600)).unwrap(),
+        block_on(store.decide(&id, None, Answer::Approve { for_run: false }, &ann(), 600)).unwrap(),
         Decided::Already(row)
     );
 }
@@ -65,7 +65,7 @@ async fn of_many_who_decide_at_once_exactly_one_is_taken() {
         let (store, id) = (opened.store.clone(), new.id.clone());
         deciders.spawn(async move {
             let by = Principal::new("acme", format!("user-{number}")).unwrap();
-            let answer = if number % 2 == 0 { Answer::Approve } else { deny("no") };
+            let answer = if number % 2 == 0 { Answer::Approve { for_run: false } } else { deny("no") };
             (by.clone(), answer.clone(), store.decide(&id, None, answer, &by, 200).await.unwrap())
         });
     }
@@ -102,16 +102,21 @@ fn nobody_is_no_answer_but_a_denial() {
     assert_eq!((expired[0].state, expired[0].decided_ms), (ApprovalState::Expired, Some(1_000)));
     assert!(block_on(store.expire(1_001)).unwrap().is_empty());
     assert_eq!(block_on(store.ask(soon.clone())).unwrap(), Some(deny("nobody decided in time")));
-    let decided = block_on(store.decide(&soon.id, None, Answer::Approve, &ann(), 900)).unwrap();
+    let decided =
+        block_on(store.decide(&soon.id, None, Answer::Approve { for_run: false }, &ann(), 900)).unwrap();
     assert_eq!(decided, Decided::Expired(expired[0].clone()));
     // Too late is too late, also before somebody looked; and whoever looks still learns of it.
-    let decided = block_on(store.decide(&late.id, None, Answer::Approve, &ann(), 5_000)).unwrap();
+    let decided =
+        block_on(store.decide(&late.id, None, Answer::Approve { for_run: false }, &ann(), 5_000)).unwrap();
     assert_eq!(decided, Decided::Expired(find(&store, &late.id)));
     assert_eq!(find(&store, &late.id).answer, None);
     assert_eq!(block_on(store.expire(5_000)).unwrap(), [find(&store, &late.id)]);
     assert_eq!(find(&store, &late.id).state, ApprovalState::Expired);
     let unknown = ApprovalId::from_bits(7);
-    assert_eq!(block_on(store.decide(&unknown, None, Answer::Approve, &ann(), 1)).unwrap(), Decided::Unknown);
+    assert_eq!(
+        block_on(store.decide(&unknown, None, Answer::Approve { for_run: false }, &ann(), 1)).unwrap(),
+        Decided::Unknown
+    );
     assert_eq!(block_on(store.approval(&unknown)).unwrap(), None);
 }
 
@@ -126,7 +131,7 @@ fn the_end_of_the_run_withdraws_the_question() {
     let row = find(&store, &new.id);
     assert_eq!((row.state, row.decided_ms), (ApprovalState::Withdrawn, Some(300)));
     assert_eq!(
-        block_on(store.decide(&new.id, None, Answer::Approve, &ann(), 400)).unwrap(),
+        block_on(store.decide(&new.id, None, Answer::Approve { for_run: false }, &ann(), 400)).unwrap(),
         Decided::Withdrawn(row)
     );
     let withdrawn = Some(deny("the run ended before somebody decided"));
@@ -145,11 +150,13 @@ fn a_decision_counts_for_what_was_seen_alone() {
     let new = question("r", 1, &ann());
     block_on(store.ask(new.clone())).unwrap();
     let seen = Some(ValueId::of(b"something else"));
-    let changed = block_on(store.decide(&new.id, seen, Answer::Approve, &ann(), 200)).unwrap();
+    let changed =
+        block_on(store.decide(&new.id, seen, Answer::Approve { for_run: false }, &ann(), 200)).unwrap();
     assert_eq!(changed, Decided::Changed(find(&store, &new.id)));
     assert_eq!(find(&store, &new.id).state, ApprovalState::Pending);
     assert!(matches!(
-        block_on(store.decide(&new.id, Some(new.digest), Answer::Approve, &ann(), 200)).unwrap(),
+        block_on(store.decide(&new.id, Some(new.digest), Answer::Approve { for_run: false }, &ann(), 200))
+            .unwrap(),
         Decided::Taken(_)
     ));
     // The same effect asks for something else, as when a tool changed between a crash and the restart.
@@ -164,7 +171,7 @@ fn an_answer_must_fit_the_question() {
     let opened = empty();
     let store = opened.store.clone();
     let answers = [
-        (Answer::Approve, ApprovalKind::Call),
+        (Answer::Approve { for_run: false }, ApprovalKind::Call),
         (Answer::Edit { arguments: serde_json::Map::new() }, ApprovalKind::Call),
         (Answer::Reply { text: "42".into() }, ApprovalKind::Question),
         (Answer::Repeat, ApprovalKind::Doubt),
@@ -201,7 +208,8 @@ fn an_answer_must_fit_the_question() {
 #[test]
 fn answers_have_one_form_in_json() {
     for (answer, json) in [
-        (Answer::Approve, json!({ "decision": "approve" })),
+        (Answer::Approve { for_run: false }, json!({ "decision": "approve" })),
+        (FOR_RUN, json!({ "decision": "approve", "for_run": true })),
         (deny("no"), json!({ "decision": "deny", "reason": "no" })),
         (Answer::Reply { text: "42".into() }, json!({ "decision": "reply", "text": "42" })),
         (Answer::Repeat, json!({ "decision": "repeat" })),
@@ -232,11 +240,81 @@ fn those_who_decide_for_a_tenant_see_its_questions_and_the_runs_that_ask() {
     let (of_bob, of_other) = (question("b", 1, &bob()).id, question("c", 1, &ann()).id);
     assert!(block_on(acme.approval(&of_bob)).unwrap().is_some());
     assert!(block_on(acme.approval(&of_other)).unwrap().is_none());
-    assert_eq!(block_on(acme.decide(&of_other, None, Answer::Approve, &ann(), 1)).unwrap(), Decided::Unknown);
+    assert_eq!(
+        block_on(acme.decide(&of_other, None, Answer::Approve { for_run: false }, &ann(), 1)).unwrap(),
+        Decided::Unknown
+    );
     assert!(matches!(
-        block_on(acme.decide(&of_bob, None, Answer::Approve, &ann(), 1)).unwrap(),
+        block_on(acme.decide(&of_bob, None, Answer::Approve { for_run: false }, &ann(), 1)).unwrap(),
         Decided::Taken(row) if row.by == Some(ann())
     ));
     assert_eq!(block_on(acme.approvals(true, 9)).unwrap().len(), 1);
     assert_eq!(block_on(acme.approvals(false, 9)).unwrap().len(), 2);
+}
+
+const FOR_RUN: Answer = Answer::Approve { for_run: true };
+
+#[test]
+fn what_is_approved_for_the_run_is_not_asked_again_also_after_a_restart() {
+    let opened = empty();
+    let first = question("r", 1, &ann());
+    assert_eq!(block_on(opened.store.ask(first.clone())).unwrap(), None);
+    let taken = block_on(opened.store.decide(&first.id, None, FOR_RUN, &bob(), 200)).unwrap();
+    assert!(matches!(&taken, Decided::Taken(row) if row.answer == Some(FOR_RUN)));
+    assert_eq!(block_on(opened.store.ask(first.clone())).unwrap(), Some(FOR_RUN));
+    let folder = opened.folder;
+    drop(opened.store);
+
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    let other = ValueId::of(b"delete /tmp");
+    let later = NewApproval { digest: other, asked_ms: 300, ..question("r", 2, &ann()) };
+    let once = Some(Answer::Approve { for_run: false });
+    assert_eq!(block_on(store.ask(later.clone())).unwrap(), once);
+    let row = find(&store, &later.id);
+    assert_eq!((row.state, &row.answer, &row.by), (ApprovalState::Decided, &once, &Some(bob())));
+    assert_eq!((row.asked_ms, row.decided_ms, row.under), (300, Some(300), Some(first.id)));
+    // A replay of the run gets the same answer, and nobody else's counts.
+    assert_eq!(block_on(store.ask(later.clone())).unwrap(), once);
+    let late = block_on(store.decide(&later.id, None, deny("no"), &ann(), 400)).unwrap();
+    assert!(matches!(late, Decided::Already(_)));
+    assert_eq!(block_on(store.count_pending()).unwrap(), 0);
+}
+
+#[test]
+fn what_is_approved_for_the_run_is_so_for_this_run_and_this_tool_alone() {
+    let opened = empty();
+    let store = &opened.store;
+    let decide = |new: &NewApproval, answer: Answer| {
+        block_on(store.ask(new.clone())).unwrap();
+        let decided = block_on(store.decide(&new.id, None, answer, &ann(), 200)).unwrap();
+        assert!(matches!(decided, Decided::Taken(_)));
+    };
+    // It waited before the other one was approved: a person sees it.
+    let waiting = question("r", 9, &ann());
+    block_on(store.ask(waiting.clone())).unwrap();
+    decide(&question("r", 1, &ann()), FOR_RUN);
+    assert_eq!(find(store, &waiting.id).state, ApprovalState::Pending);
+    assert_eq!(block_on(store.ask(waiting)).unwrap(), None);
+
+    let doubt = NewApproval { kind: ApprovalKind::Doubt, ..question("r", 2, &ann()) };
+    let asked = NewApproval { kind: ApprovalKind::Question, ..question("r", 3, &ann()) };
+    let another = NewApproval { tool: "delete_all".into(), ..question("r", 4, &ann()) };
+    for new in [doubt, asked, another, question("s", 1, &ann()), question("r2", 1, &ann())] {
+        assert_eq!(block_on(store.ask(new)).unwrap(), None);
+    }
+    // No other answer counts for more than its own question.
+    let arguments = serde_json::Map::new();
+    for (root, answer) in [
+        ("once", Answer::Approve { for_run: false }),
+        ("edited", Answer::Edit { arguments }),
+        ("denied", deny("no")),
+    ] {
+        decide(&question(root, 1, &ann()), answer);
+        assert_eq!(block_on(store.ask(question(root, 2, &ann()))).unwrap(), None, "{root}");
+    }
+    // A run that has ended asks nothing any more.
+    block_on(store.create_run(new_run("r", &ann()))).unwrap();
+    block_on(store.end_run(&run("r"), ended(300))).unwrap();
+    let late = block_on(store.ask(question("r", 7, &ann()))).unwrap();
+    assert_eq!(late, Some(deny("the run ended before somebody decided")));
 }

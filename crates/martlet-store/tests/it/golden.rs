@@ -7,14 +7,15 @@ use futures::executor::block_on;
 use martlet_core::Usage;
 use martlet_store::{
     Answer, ApprovalState, Entry, FileId, Fork, Idempotency, Journal as _, KeyId, KeyRow, Lane, NewApproval,
-    NewRun, RunEnd, RunKind, RunState, Store, StoreOptions, ValueId,
+    NewRun, NewSignIn, RunEnd, RunFilter, RunKind, RunState, Store, StoreOptions, ValueId,
 };
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::{ann, bob, empty, new_file, new_run, new_session, question, run, session};
+use crate::support::{ann, bob, empty, ended, new_file, new_run, new_session, question, run, session};
 
 const VERSION_1: &str = include_str!("golden/version-1.sql");
+const VERSION_2: &str = include_str!("golden/version-2.sql");
 
 /// Puts one row of every shape into a store.
 fn fill(store: &Store) {
@@ -61,6 +62,26 @@ fn fill(store: &Store) {
         store.put_file(new_file("f", &ann(), "the content of a file")).await.unwrap();
         store.create_key(key()).await.unwrap();
     });
+}
+
+/// Puts in what there is from version 2 on.
+fn fill_2(store: &Store) {
+    block_on(async {
+        let second = NewRun { session: Some(session("s")), created_ms: 2_100, ..new_run("second", &ann()) };
+        store.create_run(second).await.unwrap();
+        store.ask(question("second", 1, &ann())).await.unwrap();
+        let for_run = Answer::Approve { for_run: true };
+        store.decide(&question("second", 1, &ann()).id, None, for_run, &bob(), 210).await.unwrap();
+        store.ask(question("second", 2, &ann())).await.unwrap();
+        store.end_run(&run("second"), RunEnd { remember: true, ..ended(2_500) }).await.unwrap();
+        store.of(&ann()).branch_session(&session("s"), &run("second"), &session("b"), 2_600).await.unwrap();
+        store.create_key(KeyRow { id: KeyId::from_bits(8), revoked_ms: None, ..key() }).await.unwrap();
+        store.sign_in(sign_in()).await.unwrap();
+    });
+}
+
+fn sign_in() -> NewSignIn {
+    NewSignIn { digest: ValueId::of(b"token"), key: KeyId::from_bits(8), created_ms: 40, expires_ms: 1_000 }
 }
 
 fn key() -> KeyRow {
@@ -135,12 +156,65 @@ fn a_store_of_version_1_reads_as_what_was_written() {
 }
 
 #[test]
-fn an_old_store_that_was_opened_has_the_tables_of_a_new_one() {
+fn a_store_of_version_2_reads_as_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
-    database(folder.path()).execute_batch(VERSION_1).unwrap();
-    drop(Store::open(folder.path(), StoreOptions::default()).unwrap());
+    database(folder.path()).execute_batch(VERSION_2).unwrap();
+    let old = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    assert_eq!(block_on(old.check()).unwrap(), Vec::<String>::new());
     let opened = empty();
-    assert_eq!(schema(&database(folder.path())), schema(&database(opened.folder.path())));
+    fill(&opened.store);
+    fill_2(&opened.store);
+    let new = &opened.store;
+    block_on(async {
+        for name in ["s", "b"] {
+            let found = old.of(&ann()).session(&session(name)).await.unwrap();
+            assert!(found.is_some());
+            assert_eq!(found, new.of(&ann()).session(&session(name)).await.unwrap());
+            let of = RunFilter { session: Some(session(name)), ..RunFilter::default() };
+            let runs = old.of(&ann()).runs(of.clone()).await.unwrap();
+            assert_eq!(runs.len(), if name == "s" { 2 } else { 1 });
+            assert_eq!(runs, new.of(&ann()).runs(of).await.unwrap());
+        }
+        let branch = old.of(&ann()).session(&session("b")).await.unwrap().unwrap();
+        assert_eq!(branch.memory_run, Some(run("ended")));
+        assert_eq!(
+            branch.branched_from.map(|from| (from.session, from.run)),
+            Some((session("s"), run("second")))
+        );
+        for step in [1, 2] {
+            let found = old.approval(&question("second", step, &ann()).id).await.unwrap().unwrap();
+            assert_eq!(found.under.is_some(), step == 2);
+            assert_eq!(Some(found), new.approval(&question("second", step, &ann()).id).await.unwrap());
+        }
+        let found = old.signed_in(&sign_in().digest).await.unwrap();
+        assert_eq!(found.as_ref().map(|row| row.expires_ms), Some(1_000));
+        assert_eq!(found, new.signed_in(&sign_in().digest).await.unwrap());
+    });
+}
+
+/// Of what version 1 did not note, only what is certain is known: with what sessions can go on.
+#[test]
+fn a_session_of_version_1_can_be_left_for_a_branch() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = database(folder.path());
+    old.execute_batch(VERSION_1).unwrap();
+    old.execute_batch("UPDATE runs SET kind = 'agent', outcome = 'succeeded' WHERE name = 'ended'").unwrap();
+    drop(old);
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    fill_2(&store);
+    let branch = block_on(store.of(&ann()).session(&session("b"))).unwrap().unwrap();
+    assert_eq!((branch.memory_run, branch.runs), (Some(run("ended")), 1));
+}
+
+#[test]
+fn an_old_store_that_was_opened_has_the_tables_of_a_new_one() {
+    let opened = empty();
+    for version in [VERSION_1, VERSION_2] {
+        let folder = tempfile::tempdir().unwrap();
+        database(folder.path()).execute_batch(version).unwrap();
+        drop(Store::open(folder.path(), StoreOptions::default()).unwrap());
+        assert_eq!(schema(&database(folder.path())), schema(&database(opened.folder.path())));
+    }
 }
 
 /// Writes the golden text of today's version: once for each version, when it is released.
@@ -149,4 +223,5 @@ fn an_old_store_that_was_opened_has_the_tables_of_a_new_one() {
 fn write() {
     let store = Store::open(std::env::var_os("MARTLET_GOLDEN").unwrap(), StoreOptions::default()).unwrap();
     fill(&store);
+    fill_2(&store);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in their helpers")]
 
 mod approvals;
+mod branches;
 mod contract;
 mod crash;
 mod events;
@@ -13,6 +14,7 @@ mod operator;
 mod runs;
 mod scoping;
 mod sessions;
+mod sign_ins;
 mod space;
 mod support;
 mod sweep;

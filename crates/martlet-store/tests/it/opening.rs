@@ -56,7 +56,7 @@ fn what_was_written_is_there_the_next_time() {
     assert_eq!(records, ["record 0", "record 1", "record 2"].map(Bytes::from));
     block_on(store.append(&run("r"), 3, entry(Bytes::new()))).unwrap();
     assert_eq!(block_on(store.check()).unwrap(), Vec::<String>::new());
-    assert_eq!(store.version(), 1);
+    assert_eq!(store.version(), 2);
 }
 
 #[cfg(unix)]
@@ -130,7 +130,7 @@ fn a_file_of_a_newer_version_is_refused_untouched() {
     let (kind, text) = refusal(folder.path());
     assert_eq!(kind, StoreErrorKind::Incompatible);
     assert!(
-        text.contains("has version 99, and this version of Martlet reads up to 1: update Martlet"),
+        text.contains("has version 99, and this version of Martlet reads up to 2: update Martlet"),
         "{text}"
     );
     assert_eq!(Store::open_read_only(folder.path()).unwrap_err().kind(), StoreErrorKind::Incompatible);

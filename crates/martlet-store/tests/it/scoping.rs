@@ -94,7 +94,8 @@ fn do_it(store: &Store, model: &mut Model, act: &Act, who: usize, number: u8) {
         }
         Act::Decide => {
             let id = question(run.as_str(), 1, &of).id;
-            let decided = block_on(store.of(&of).decide(&id, None, Answer::Approve, 1)).unwrap();
+            let decided =
+                block_on(store.of(&of).decide(&id, None, Answer::Approve { for_run: false }, 1)).unwrap();
             match model.get_mut(&number).filter(|_| mine) {
                 None => assert_eq!(decided, Decided::Unknown),
                 Some(Thing { decided: true, .. }) => assert!(matches!(decided, Decided::Already(_))),

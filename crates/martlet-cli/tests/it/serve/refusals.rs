@@ -67,7 +67,7 @@ fn the_doctor_finds_what_was_damaged() {
         let arguments = [&["doctor", "--model", "http://127.0.0.1:1/v1#x"], deep].concat();
         on_data(&place, &arguments).stdout
     };
-    assert!(doctor(&[]).contains("ok      store     data, version 1, 0."), "{}", doctor(&[]));
+    assert!(doctor(&[]).contains("ok      store     data, version 2, 0."), "{}", doctor(&[]));
     assert!(doctor(&["--deep"]).contains("all of it is as it was written"), "{}", doctor(&["--deep"]));
     let path = place.path().join("data/martlet.db");
     let mut bytes = std::fs::read(&path).unwrap();

@@ -170,3 +170,52 @@ async fn fault_20_a_question_outlives_the_server_and_its_time_is_a_no() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_approved_for_the_run_is_done_without_a_further_question_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async || {
+        Server::start_in(folder.path(), quick(), HttpOptions::new(Auth::Keys), agents(), |router| router)
+            .await
+    };
+    let server = start().await;
+    let ann = server.client("ann").await;
+    let run = ann.run(json!({"agent": "spender", "task": "bob"})).await;
+    let run = run["id"].as_str().unwrap();
+    let first = ann.question(run).await;
+    for decision in ["deny", "reply"] {
+        let refused = ann.post(&path(&first), json!({"decision": decision, "for_run": true})).await;
+        assert_eq!(refused.problem(400), "bad_request");
+        assert_eq!(refused.json()["error"]["param"], "for_run");
+    }
+    let decided = ann.post(&path(&first), json!({"decision": "approve", "for_run": true})).await.is(200);
+    assert_eq!(decided["answer"], json!({"decision": "approve", "for_run": true}));
+    server.agents.waiting.notified().await;
+    assert_eq!(server.agents.paid.load(Ordering::SeqCst), 1);
+    server.stop().await;
+
+    let server = start().await;
+    let mut back = server.nobody();
+    back.key.clone_from(&ann.key);
+    // What became of the other call is for a person to say, as ever.
+    let mut frames = back.events(run, 0).await;
+    frames.until(|frame| frame.event == "state" && frame.data["state"] == "waiting").await;
+    let doubt = back.question(run).await;
+    assert_eq!(doubt["kind"], "doubt");
+    back.post(&path(&doubt), json!({"decision": "done", "output": "waited"})).await.is(200);
+    assert_eq!(back.ended(run).await["answer"], "paid 2 to bob");
+    assert_eq!(server.agents.paid.load(Ordering::SeqCst), 1);
+    let export = back.get(&format!("/api/v1/runs/{run}/export")).await.is(200);
+    let second = export["approvals"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(second["arguments"], json!({"to": "bob", "amount": 2}));
+    assert_eq!((&second["by"], &second["under"]), (&json!("ann"), &first["id"]));
+    assert_eq!(second["answer"], json!({"decision": "approve"}));
+    let events = export["events"].as_array().unwrap();
+    let told: Vec<_> = events.iter().filter(|event| event["type"] == "tool.decided").collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+
+    // Another run asks anew.
+    let other = back.run(json!({"agent": "spender", "task": "eve"})).await;
+    assert_eq!((&other["state"], &other["pending_approvals"]), (&json!("waiting"), &json!(1)));
+    server.stop().await;
+}

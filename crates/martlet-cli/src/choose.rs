@@ -239,6 +239,11 @@ impl Choice {
         }
     }
 
+    /// What the configuration says it is, if it does.
+    pub(crate) fn configured(&self) -> Option<&ModelChoice> {
+        self.configured.as_ref()
+    }
+
     /// Opens the model as far as that goes without waiting: an embedded one may lack its weights.
     pub(crate) fn open(&self, builder: &Builder<'_>) -> Result<SharedModel, Failure> {
         match &self.configured {

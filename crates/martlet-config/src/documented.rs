@@ -7,8 +7,8 @@ use martlet::{ApprovalRule, ModelOptions};
 
 use crate::decode::keys_of;
 use crate::settings::{
-    AfterTable, AgentTable, CodeTable, ForEachFields, ModelTable, NodeTable, ProfileTable, RepeatTable,
-    RetryFields, RetryTable, ServerTable, TOP, TimeoutsTable, WorkflowTable,
+    AfterTable, AgentTable, CodeTable, ForEachFields, ModelTable, NodeTable, PriceTable, ProfileTable,
+    RepeatTable, RetryFields, RetryTable, ServerTable, TOP, TimeoutsTable, WorkflowTable,
 };
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
@@ -39,6 +39,7 @@ fn accepted() -> Keys {
         ("[approvals]", keys_of::<ApprovalRule>()),
         ("models.NAME", keys_of::<ModelTable>()),
         ("models.NAME.options", keys_of::<ModelOptions>()),
+        ("models.NAME.price", keys_of::<PriceTable>()),
         ("models.NAME.profile", keys_of::<ProfileTable>()),
         ("models.NAME.timeouts", keys_of::<TimeoutsTable>()),
         ("models.NAME.retry", keys_of::<RetryTable>()),

@@ -13,7 +13,7 @@ use martlet::model::{
 use crate::error::{ConfigError, Problem, instead, list, nearest};
 use crate::load::Config;
 use crate::secret::Secret;
-use crate::settings::{ModelTable, ProfileTable, Streamed};
+use crate::settings::{ModelTable, PriceTable, ProfileTable, Streamed};
 use crate::show::without_password;
 
 /// Which model a name means.
@@ -90,6 +90,11 @@ impl Config {
         }
     }
 
+    /// What calls of a model cost, if its table says so.
+    pub fn price(&self, choice: &ModelChoice) -> Option<PriceTable> {
+        self.settings.models.get(choice.table()?)?.price
+    }
+
     /// What to say of a name that means no model.
     pub(crate) fn no_model(&self, name: &str) -> String {
         let known: Vec<&str> = self.settings.models.keys().map(String::as_str).collect();
@@ -117,6 +122,11 @@ impl Config {
             if is_zero {
                 return Err(self.problem(&at(key), "it must be at least 1; without a limit, leave it out"));
             }
+        }
+        let is_price = |price: f64| price.is_finite() && price >= 0.0;
+        if table.price.is_some_and(|price| !is_price(price.input) || !is_price(price.output)) {
+            let text = "a price is a number from 0, for a million tokens: correct it, or leave it out";
+            return Err(self.problem(&at("price"), text));
         }
         let own = || Some(name.to_owned());
         let model = table.model.as_deref().map(str::trim).filter(|model| !model.is_empty());

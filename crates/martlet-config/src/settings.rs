@@ -8,7 +8,7 @@ mod workflow;
 
 pub use agent::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
 pub use approvals::Rules;
-pub use model::{ModelTable, ProfileTable, RetryTable, Streamed, TimeoutsTable};
+pub use model::{ModelTable, PriceTable, ProfileTable, RetryTable, Streamed, TimeoutsTable};
 pub use server::{Address, AuthMode, InvalidAddress, ServerTable};
 pub use workflow::{After, ForEachTable, NodeRetry, NodeTable, RepeatTable, RetryFields, WorkflowTable};
 #[cfg(test)]

@@ -21,6 +21,17 @@ pub struct OfferedAgent {
     pub agent: Agent,
     /// The most time of a run; waiting for people does not count.
     pub timeout: Option<Duration>,
+    /// What calls of its model cost, for people to see.
+    pub price: Option<Price>,
+}
+
+/// What calls of a model cost, in any currency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// A million tokens that it reads.
+    pub input: f64,
+    /// A million tokens that it writes.
+    pub output: f64,
 }
 
 /// A workflow on offer.
@@ -34,7 +45,7 @@ pub struct OfferedWorkflow {
 
 impl From<Agent> for OfferedAgent {
     fn from(agent: Agent) -> Self {
-        Self { agent, timeout: None }
+        Self { agent, timeout: None, price: None }
     }
 }
 

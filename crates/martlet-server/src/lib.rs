@@ -37,6 +37,7 @@ pub mod metrics;
 mod openapi;
 mod options;
 mod origin;
+mod page;
 pub mod problem;
 mod router;
 mod server;
@@ -44,7 +45,7 @@ mod service;
 mod sse;
 
 pub use auth::Caller;
-pub use catalog::{Catalog, OfferedAgent, OfferedWorkflow};
+pub use catalog::{Catalog, OfferedAgent, OfferedWorkflow, Price};
 pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use options::{Auth, HttpOptions, UserHeader, refuse_open_beyond_loopback};

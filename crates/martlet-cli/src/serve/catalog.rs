@@ -2,7 +2,7 @@
 
 use martlet_config::settings::AgentTable;
 use martlet_config::{Builder, Config};
-use martlet_server::{Catalog, OfferedAgent, OfferedWorkflow};
+use martlet_server::{Catalog, OfferedAgent, OfferedWorkflow, Price};
 
 use crate::args::ModelArgs;
 use crate::choose;
@@ -35,17 +35,28 @@ pub(crate) async fn catalog(chosen: &Chosen<'_>, signals: &mut Signals) -> Resul
         ));
     }
     let mut builder = Builder::new(config, host);
+    let mut asked = None;
     if model.model.is_some() {
         let variable = |name: &str| std::env::var(name).ok();
         let choice = choose::choose(model, config, None, &variable)?;
         choose::provide(&choice, level, signals).await?;
         let default = choice.open(&builder)?;
         builder = builder.default_to(default);
+        asked = Some(choice);
     }
+    let price_of = |name: Option<&str>, table: &AgentTable| -> Result<Option<Price>, Failure> {
+        let choice = match &asked {
+            Some(asked) if table.model.is_none() => asked.configured().cloned(),
+            _ => config.model_of(name, table)?,
+        };
+        let price = choice.and_then(|choice| config.price(&choice));
+        Ok(price.map(|price| Price { input: price.input, output: price.output }))
+    };
     let mut catalog = Catalog::new();
     for (name, table) in &settings.agents {
         let timeout = table.timeout.map(|time| time.0);
-        catalog = catalog.agent(name, OfferedAgent { agent: builder.agent(name)?, timeout });
+        let (agent, price) = (builder.agent(name)?, price_of(Some(name), table)?);
+        catalog = catalog.agent(name, OfferedAgent { agent, timeout, price });
     }
     for (name, table) in &settings.workflows {
         let timeout = table.timeout.map(|time| time.0);
@@ -57,7 +68,8 @@ pub(crate) async fn catalog(chosen: &Chosen<'_>, signals: &mut Signals) -> Resul
     if alone {
         let mut table = AgentTable::default();
         table.options.temperature = model.temperature;
-        catalog = catalog.agent(ASSISTANT, builder.agent_with(None, &table, None)?);
+        let (agent, price) = (builder.agent_with(None, &table, None)?, price_of(None, &table)?);
+        catalog = catalog.agent(ASSISTANT, OfferedAgent { agent, timeout: None, price });
     }
     host.provide(&builder.embedded(), level, signals).await?;
     Ok(catalog)

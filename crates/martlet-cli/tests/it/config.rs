@@ -213,6 +213,11 @@ fn mistakes_name_their_line_and_what_was_meant() {
             "`agents` in [agents.writer] (martlet.toml:3): there is no agent and no workflow `riter`: did you mean `writer`?",
         ),
         (
+            "[models.a]\nmodel = \"local\"\nprice = { input = -1, output = 0.6 }",
+            "`price` in [models.a] (martlet.toml:3): a price is a number from 0, for a million tokens: correct it, or \
+             leave it out",
+        ),
+        (
             "[models.a]\nmodel = \"local\"\nmax_concurrent = 0",
             "`max_concurrent` in [models.a] (martlet.toml:3): it must be at least 1; without a limit, leave it out",
         ),

@@ -41,6 +41,8 @@ pub struct ModelTable {
     pub requests_per_minute: Option<usize>,
     /// The most tokens, read and written, in any 60 seconds; more wait. Default: no limit.
     pub tokens_per_minute: Option<u64>,
+    /// What its calls cost, for people to see. Default: nothing is said of it.
+    pub price: Option<PriceTable>,
     /// Sampling and length.
     pub options: ModelOptions,
     /// What agents should know of the model, where its name does not tell.
@@ -49,6 +51,17 @@ pub struct ModelTable {
     pub timeouts: TimeoutsTable,
     /// How failures that may pass are tried again.
     pub retry: RetryTable,
+}
+
+/// What calls of a model cost, in any currency.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PriceTable {
+    /// A million tokens that it reads.
+    pub input: f64,
+    /// A million tokens that it writes.
+    pub output: f64,
 }
 
 /// When replies are streamed.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Reader;
-use crate::catalog::{OfferedAgent, OfferedWorkflow};
+use crate::catalog::{OfferedAgent, OfferedWorkflow, Price};
 use crate::problem::{Path, Problem, Query};
 use crate::router::Api;
 
@@ -30,6 +30,8 @@ pub(crate) struct AgentView {
     model: String,
     /// Whether it is taken where a request names none.
     is_default: bool,
+    /// What calls of its model cost; `null` if nobody has said it.
+    price: Option<PriceView>,
     /// The most steps of a run.
     max_steps: u32,
     /// Its tools.
@@ -40,6 +42,16 @@ pub(crate) struct AgentView {
     /// JSON Schema of its answers, if they have a type.
     #[schema(value_type = Option<Object>)]
     answer_schema: Option<Value>,
+}
+
+/// What calls of a model cost, in the currency in which they are paid.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Price)]
+pub(crate) struct PriceView {
+    /// A million tokens that it reads.
+    input: f64,
+    /// A million tokens that it writes.
+    output: f64,
 }
 
 /// A tool of an agent.
@@ -163,6 +175,7 @@ impl AgentView {
             },
             model: offered.agent.model().name().to_owned(),
             is_default: api.service().catalog().default_agent_name() == Some(name),
+            price: offered.price.map(|Price { input, output }| PriceView { input, output }),
             max_steps: spec.limits.max_steps,
             tools: spec.tools.iter().map(Into::into).collect(),
             input_schema: spec.input_schema.clone(),

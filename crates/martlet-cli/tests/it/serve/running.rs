@@ -224,6 +224,7 @@ fn the_configuration_says_what_is_served() {
         "martlet.toml",
         &format!(
             "model = \"fake\"\nagent = \"b\"\n[models.fake]\nmodel = \"fake\"\nbase_url = \"{}\"\n\
+             price = {{ input = 0.15, output = 0.6 }}\n\
              [agents.a]\nmodel = \"gone\"\n[models.gone]\nmodel = \"gone\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
              [agents.b]\n[workflows.w.nodes.n]\nvalue = \"1 + 1\"\n",
             model.base_url()
@@ -231,6 +232,9 @@ fn the_configuration_says_what_is_served() {
     );
     let server = Server::starts(place.martlet(&["serve"]));
     assert_eq!(server.runs("t")["answer"], "from the file", "of the default agent");
+    let (_, offered) = answer(client().get(format!("{}/api/v1/agents", server.url)));
+    let prices = [&offered["agents"][0]["price"], &offered["agents"][1]["price"]];
+    assert_eq!(prices, [&json!(null), &json!({"input": 0.15, "output": 0.6})], "{offered}");
     let (_, workflow) = server.posts("/api/v1/runs", None, &json!({"workflow": "w", "input": {}}));
     assert_eq!(
         (&workflow["kind"], &workflow["outcome"]),

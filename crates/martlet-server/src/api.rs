@@ -12,5 +12,6 @@ pub(crate) mod queue;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sessions;
+pub(crate) mod sign_in;
 mod upload;
 pub(crate) mod wait;

@@ -6,19 +6,23 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use martlet_core::Principal;
-use martlet_store::KeyId;
+use martlet_store::{KeyId, KeyRow, ValueId};
 
 use crate::clock;
-use crate::keys::{ApiKey, Scope, Scopes};
+use crate::keys::{ApiKey, Grant, KeyRefusal, Scope, Scopes};
 use crate::options::{Auth, UserHeader};
 use crate::problem::{Problem, ProblemKind};
 use crate::router::Api;
 
 /// That a key was used is noted at most so often.
 const NOTE_MS: u64 = 60_000;
+/// The cookie of a browser in which somebody signed in.
+pub(crate) const SIGN_IN: &str = "martlet_session";
+/// As many of these cookies are looked at: a browser sends one for each path under which it has one.
+const COOKIES: usize = 4;
 
 /// Who asks. An extractor for all routes below [`router`](crate::router).
 #[derive(Debug, Clone)]
@@ -28,8 +32,10 @@ pub struct Caller {
     pub principal: Principal,
     /// What may be asked.
     pub scopes: Scopes,
-    /// The key that was shown.
+    /// The key that was shown, or with which somebody signed in.
     pub(crate) key: Option<KeyId>,
+    /// What the browser showed in which somebody signed in.
+    pub(crate) sign_in: Option<ValueId>,
 }
 
 impl Caller {
@@ -117,32 +123,79 @@ pub(crate) async fn identify(api: &Api, parts: &Parts) -> Result<Caller, Problem
     match &api.options().auth {
         // Clients that cannot do without a key send any text.
         Auth::Open { principal } => {
-            Ok(Caller { principal: principal.clone(), scopes: Scopes::all(), key: None })
+            Ok(Caller { principal: principal.clone(), scopes: Scopes::all(), key: None, sign_in: None })
         }
-        Auth::Keys => by_key(api, &ApiKey::parse(shown_key(&parts.headers)?)?).await,
+        Auth::Keys => match shown_key(&parts.headers)? {
+            Some(key) => by_key(api, &ApiKey::parse(key)?).await,
+            None => by_sign_in(api, &parts.headers).await,
+        },
     }
 }
 
 /// Whether the caller still may what was let through when the request came.
 pub(crate) async fn is_still_valid(api: &Api, caller: &Caller) -> bool {
-    let Some(key) = &caller.key else { return true };
-    match api.store().key(key).await {
-        Ok(Some(row)) => {
-            row.revoked_ms.is_none() && row.expires_ms.is_none_or(|expires_ms| clock::now_ms() < expires_ms)
-        }
+    let now_ms = clock::now_ms();
+    let key = match (&caller.sign_in, &caller.key) {
+        (Some(digest), _) => api
+            .store()
+            .signed_in(digest)
+            .await
+            .map(|row| row.filter(|row| now_ms < row.expires_ms).map(|row| row.key)),
+        (None, Some(key)) => api.store().key(key).await,
+        (None, None) => return true,
+    };
+    match key {
+        Ok(Some(row)) => Grant::of(&row, now_ms).is_ok(),
         Ok(None) => false,
         // Nothing is known against it.
         Err(_) => true,
     }
 }
 
-async fn by_key(api: &Api, key: &ApiKey) -> Result<Caller, Problem> {
+/// Says what a key gives, and notes that it was used.
+pub(crate) async fn by_key(api: &Api, key: &ApiKey) -> Result<Caller, Problem> {
     let row = api.store().key(key.id()).await.map_err(|error| api.failed(error))?;
     let now_ms = clock::now_ms();
-    let grant = key.verify(row.as_ref(), now_ms).map_err(|refusal| {
-        tracing::info!(key = %key.id(), %refusal, "a key was refused");
-        Problem::unauthorized()
-    })?;
+    let grant = key.verify(row.as_ref(), now_ms).map_err(|refusal| refused(key.id(), refusal))?;
+    Ok(used(api, grant, row.as_ref(), now_ms))
+}
+
+fn refused(key: &KeyId, refusal: KeyRefusal) -> Problem {
+    tracing::info!(%key, %refusal, "a key was refused");
+    Problem::unauthorized()
+}
+
+/// Says what the browser may do from which a request comes.
+async fn by_sign_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let now_ms = clock::now_ms();
+    let mut refusal = Problem::unauthorized();
+    for digest in sign_ins(headers) {
+        let row = api.store().signed_in(&digest).await.map_err(|error| api.failed(error))?;
+        let Some(row) = row.filter(|row| now_ms < row.expires_ms) else { continue };
+        match Grant::of(&row.key, now_ms) {
+            Ok(grant) => {
+                return Ok(Caller { sign_in: Some(digest), ..used(api, grant, Some(&row.key), now_ms) });
+            }
+            Err(why) => refusal = refused(&row.key.id, why),
+        }
+    }
+    Err(refusal)
+}
+
+/// The hashes of what a browser shows in which somebody signed in.
+pub(crate) fn sign_ins(headers: &HeaderMap) -> impl Iterator<Item = ValueId> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == SIGN_IN).take(COOKIES).map(|(_, token)| ValueId::of(token.as_bytes()))
+}
+
+/// Whether a browser says by itself who asks, also for a page that has no business here.
+pub(crate) fn is_by_browser(headers: &HeaderMap) -> bool {
+    let shows_key = headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key");
+    !shows_key && sign_ins(headers).next().is_some()
+}
+
+fn used(api: &Api, grant: Grant, row: Option<&KeyRow>, now_ms: u64) -> Caller {
     let last_ms = row.and_then(|row| row.last_used_ms).unwrap_or(0);
     if now_ms.saturating_sub(last_ms) >= NOTE_MS && api.note_use(&grant.key, now_ms, NOTE_MS) {
         let (store, key) = (api.store().clone(), grant.key.clone());
@@ -152,11 +205,11 @@ async fn by_key(api: &Api, key: &ApiKey) -> Result<Caller, Problem> {
             }
         });
     }
-    Ok(Caller { principal: grant.owner, scopes: grant.scopes, key: Some(grant.key) })
+    Caller { principal: grant.owner, scopes: grant.scopes, key: Some(grant.key), sign_in: None }
 }
 
-/// The key in `Authorization: Bearer …` or `x-api-key`; where both are there, they must be the same.
-fn shown_key(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The key in `Authorization: Bearer …` or `x-api-key`, if there is one; where both are there, they must be the same.
+fn shown_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut shown = None;
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| (value, true));
     let plain = headers.get_all("x-api-key").iter().map(|value| (value, false));
@@ -172,7 +225,7 @@ fn shown_key(headers: &HeaderMap) -> Result<&str, Problem> {
         }
         shown = Some(key);
     }
-    shown.ok_or_else(Problem::unauthorized)
+    Ok(shown)
 }
 
 /// Whether a part of a query looks like a key.
@@ -185,14 +238,19 @@ fn has_key(query: &str) -> bool {
 
 /// Who a proxy says asks; nothing if it says nothing, or is no proxy that is believed.
 fn of_proxy(header: &UserHeader, parts: &Parts) -> Result<Option<Caller>, Problem> {
-    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return Ok(None) };
-    let peer = peer.ip().to_canonical();
-    if !header.proxies.iter().any(|proxy| proxy.to_canonical() == peer) {
+    if !is_proxy(header, parts.extensions.get::<ConnectInfo<SocketAddr>>()) {
         return Ok(None);
     }
     let mut values = parts.headers.get_all(&header.name).iter();
     let (Some(user), None) = (values.next(), values.next()) else { return Ok(None) };
     let user = user.to_str().map_err(|_| Problem::unauthorized())?.trim();
     let principal = Principal::new(&header.tenant, user).map_err(|_| Problem::unauthorized())?;
-    Ok(Some(Caller { principal, scopes: header.scopes, key: None }))
+    Ok(Some(Caller { principal, scopes: header.scopes, key: None, sign_in: None }))
+}
+
+/// Whether a request comes from a proxy that is believed.
+pub(crate) fn is_proxy(header: &UserHeader, peer: Option<&ConnectInfo<SocketAddr>>) -> bool {
+    let Some(ConnectInfo(peer)) = peer else { return false };
+    let peer = peer.ip().to_canonical();
+    header.proxies.iter().any(|proxy| proxy.to_canonical() == peer)
 }

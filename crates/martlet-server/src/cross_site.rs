@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
+use crate::auth;
 use crate::options::{Auth, HttpOptions};
 use crate::problem::{Problem, ProblemKind};
 use crate::router::Api;
@@ -58,20 +59,37 @@ fn preflight() -> Response {
 /// them.
 fn check(options: &HttpOptions, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let is_open = matches!(options.auth, Auth::Open { .. });
-    if !is_open && options.user_header.is_none() {
+    if !is_open && options.user_header.is_none() && !auth::is_by_browser(headers) {
         return Ok(());
     }
-    let host = match headers.get(HOST) {
-        Some(host) => Some(host.to_str().map_err(|_| foreign_host())?),
-        None => uri.authority().map(http::uri::Authority::as_str),
-    };
     // A page that lets its own name point to this machine is found out by that name.
-    if is_open && host.is_some_and(|host| !is_own(options, host)) {
+    if is_open && host(uri, headers)?.is_some_and(|host| !is_own(options, host)) {
         return Err(foreign_host());
     }
     if method.is_safe() || *method == Method::OPTIONS {
         return Ok(());
     }
+    check_page(options, uri, headers)
+}
+
+/// The name under which the server is asked.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
+    match headers.get(HOST) {
+        Some(host) => host.to_str().map(Some).map_err(|_| foreign_host()),
+        None => Ok(uri.authority().map(http::uri::Authority::as_str)),
+    }
+}
+
+/// Refuses what a page of another site asks for.
+///
+/// # Errors
+/// It is of another site.
+pub(crate) fn check_page(options: &HttpOptions, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    // No page can send this header itself. It counts also where a proxy gives the server another name than browsers know.
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin") {
+        return Ok(());
+    }
+    let host = host(uri, headers)?;
     if headers.get_all(ORIGIN).iter().all(|origin| is_allowed(options, origin) || is_same(origin, host))
         && headers
             .get("sec-fetch-site")

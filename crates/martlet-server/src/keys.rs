@@ -202,14 +202,7 @@ impl ApiKey {
         if !matches {
             return Err(KeyRefusal::WrongSecret);
         }
-        if row.revoked_ms.is_some() {
-            return Err(KeyRefusal::Revoked);
-        }
-        if row.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
-            return Err(KeyRefusal::Expired);
-        }
-        let scopes = Scopes::from_names(row.scopes.iter().map(String::as_str));
-        Ok(Grant { key: self.id.clone(), owner: row.owner.clone(), scopes })
+        Grant::of(row, now_ms)
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -243,6 +236,20 @@ pub struct Grant {
     pub scopes: Scopes,
 }
 
+impl Grant {
+    /// What a key gives to those who are known to have it.
+    pub(crate) fn of(row: &KeyRow, now_ms: u64) -> Result<Self, KeyRefusal> {
+        if row.revoked_ms.is_some() {
+            return Err(KeyRefusal::Revoked);
+        }
+        if row.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
+            return Err(KeyRefusal::Expired);
+        }
+        let scopes = Scopes::from_names(row.scopes.iter().map(String::as_str));
+        Ok(Self { key: row.id.clone(), owner: row.owner.clone(), scopes })
+    }
+}
+
 /// A text that has not the form of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an API key: one reads `mrt_`, 12 characters, `_`, 52 characters")]
@@ -267,7 +274,7 @@ pub enum KeyRefusal {
 }
 
 /// 5 bits a character, the first bits first; the last character holds what is left.
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
     let (mut bits, mut count) = (0_u32, 0);
     let mut push = |value: u32| {

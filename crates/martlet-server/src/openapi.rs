@@ -13,8 +13,9 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{approvals, catalog, events, export, files, keys, queue, runs, sessions};
+use crate::api::{approvals, catalog, events, export, files, keys, queue, runs, sessions, sign_in};
 use crate::origin::{agent, ask, dag, history, tools};
+use crate::page::render;
 use crate::problem::ProblemDetails;
 use crate::router::Api;
 
@@ -29,6 +30,7 @@ use crate::router::Api;
         (name = "files", description = "Files that people bring."),
         (name = "catalog", description = "What is on offer."),
         (name = "keys", description = "Who may do what."),
+        (name = "page", description = "What the chat page needs besides."),
         (name = "origin", description = "The endpoints of other agent servers, with their JSON."),
     ),
 )]
@@ -47,6 +49,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(sessions::create_session, sessions::list_sessions))
         .routes(routes!(sessions::get_session, sessions::change_session, sessions::delete_session))
         .routes(routes!(sessions::list_session_runs))
+        .routes(routes!(sessions::branch_session))
+        .routes(routes!(export::export_session))
         .routes(routes!(approvals::list_approvals))
         .routes(routes!(approvals::get_approval, approvals::decide_approval))
         .routes(routes!(files::create_files, files::list_files))
@@ -60,6 +64,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(queue::get_queue))
+        .routes(routes!(render::render))
         .routes(routes!(ask::run_agent))
         .routes(routes!(ask::run_agent_threading))
         .routes(routes!(agent::query))
@@ -75,14 +80,19 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .layer(DefaultBodyLimit::disable())
 }
 
+/// The routes by which people say who they are.
+pub(crate) fn open_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(sign_in::sign_in)).routes(routes!(sign_in::sign_out))
+}
+
 /// The description of the HTTP API, as it is served at `/openapi.json`.
 pub fn openapi() -> OpenApi {
-    completed(routes().into_openapi())
+    completed(routes().merge(open_routes()).into_openapi())
 }
 
 /// The route at which the description is served.
-pub(crate) fn route(document: &OpenApi) -> Router<Api> {
-    let text = completed(document.clone()).to_json().unwrap_or_default();
+pub(crate) fn route() -> Router<Api> {
+    let text = openapi().to_json().unwrap_or_default();
     let text: std::sync::Arc<str> = text.into();
     Router::new()
         .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], text.to_string())))

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
@@ -16,22 +17,25 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::options::HttpOptions;
 use crate::problem::{Problem, ProblemKind};
 use crate::service::Service;
-use crate::{api, auth, cross_site, openapi};
+use crate::{api, auth, cross_site, openapi, page};
 
 /// The HTTP API. It can be served by [`serve`](crate::serve), or be mounted below a path of another application with
 /// [`Router::nest`].
 pub fn router(service: Service, options: HttpOptions) -> Router {
     let state = Api::new(service, options);
-    let (routes, document) = openapi::routes().split_for_parts();
-    let protected = routes
-        .route_layer(from_fn_with_state(state.clone(), auth::authenticate))
-        .merge(api::health::routes())
-        .merge(openapi::route(&document));
+    let (protected, _) = openapi::routes().split_for_parts();
+    let (open, _) = openapi::open_routes().split_for_parts();
     protected
+        .route_layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .merge(open)
+        .merge(api::health::routes())
+        .merge(openapi::route())
+        .merge(page::routes())
         .fallback(async || Problem::not_found("address"))
         .method_not_allowed_fallback(async || {
             Problem::new(ProblemKind::MethodNotAllowed, "this address knows no such method")
         })
+        .layer(from_fn_with_state(page::routes(), page::front))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), cross_site::guard))
         .layer(map_response(harmless))
@@ -49,6 +53,7 @@ struct Inner {
     noted: Mutex<HashMap<KeyId, u64>>,
     uploading: tokio::sync::Mutex<()>,
     planning: tokio::sync::Semaphore,
+    rendering: Arc<tokio::sync::Semaphore>,
 }
 
 impl Api {
@@ -57,6 +62,10 @@ impl Api {
         let planning = tokio::sync::Semaphore::new(slots.min(tokio::sync::Semaphore::MAX_PERMITS));
         Self(Arc::new(Inner {
             planning,
+            // Half of the processors at most: the other half is for those who wait for something else.
+            rendering: Arc::new(tokio::sync::Semaphore::new(
+                available_parallelism().map_or(1, |all| (all.get() / 2).max(1)),
+            )),
             service,
             options,
             noted: Mutex::default(),
@@ -106,6 +115,11 @@ impl Api {
     /// A turn to ask a model outside of a run: there are as many as runs may run at once.
     pub(crate) async fn planning(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
         self.0.planning.acquire().await.map_err(|error| Problem::internal(&error))
+    }
+
+    /// A turn to render long texts.
+    pub(crate) async fn rendering(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.0.rendering).acquire_owned().await.map_err(|error| Problem::internal(&error))
     }
 
     /// Whether the use of a key is to be noted now: of many requests at once, one notes it.

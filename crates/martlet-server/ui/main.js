@@ -29,7 +29,7 @@ class Page {
       turn: (pages) => this.conversation?.scroller.turn(pages),
       editLast: () => this.conversation?.editLast() ?? false,
     });
-    this.fault = h('div.send-problem', { role: 'alert' });
+    this.fault = h('div.send-problem');
     this.sidebar = new Sidebar(place('sidebar'), {
       go: (address) => this.go(address),
       running: (sessions) => this.conversation?.mayRun(sessions),

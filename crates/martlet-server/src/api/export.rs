@@ -1,13 +1,15 @@
 //! A whole run as one document, and as a picture.
 
 mod markdown;
+mod session;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use http::HeaderName;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use martlet_core::RunId;
-use martlet_store::RunKind;
+use martlet_core::{Principal, RunId};
+use martlet_store::{RunKind, RunRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -21,10 +23,10 @@ use crate::router::Api;
 use crate::service::bad_request;
 use crate::sse::numbered;
 
+pub(crate) use session::*;
+
 /// Events that are read at once.
 const PAGE: usize = 500;
-/// Questions of an owner that are looked through.
-const QUESTIONS: usize = 10_000;
 
 /// A run with all that happened in it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -78,37 +80,56 @@ pub(crate) async fn export_run(
     Query(asked): Query<AsForm>,
 ) -> Result<Response, Problem> {
     let row = api.run(&caller.principal, &id).await?;
-    let owned = api.store().of(&caller.principal);
+    let export = Export::of(&api, &caller.principal, row).await?;
+    let form = asked.format.unwrap_or_default();
+    Ok(match form {
+        Form::Json => (as_file(&id, form), Json(export)).into_response(),
+        Form::Markdown => {
+            (as_file(&id, form), markdown::write(&export.run, &export.events, 1)).into_response()
+        }
+    })
+}
+
+/// The headers of an answer that browsers keep as a file.
+fn as_file(name: &impl std::fmt::Display, form: Form) -> [(HeaderName, String); 2] {
+    let (extension, media_type) = match form {
+        Form::Json => ("json", "application/json"),
+        Form::Markdown => ("md", "text/markdown; charset=utf-8"),
+    };
+    [
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.{extension}\"")),
+        (CONTENT_TYPE, media_type.to_owned()),
+    ]
+}
+
+impl Export {
+    /// All of a run of this owner.
+    async fn of(api: &Api, owner: &Principal, row: RunRow) -> Result<Self, Problem> {
+        let id = row.id.clone();
+        let events = events(api, owner, &id).await?;
+        let owned = api.store().of(owner);
+        let questions = owned.approvals_of(&id).await.map_err(|error| api.failed(error))?;
+        let approvals = questions.into_iter().map(Into::into).collect();
+        Ok(Self { version: 1, run: RunView::whole(api, row)?, events, approvals })
+    }
+}
+
+/// The events of a run, each with its number.
+async fn events(api: &Api, owner: &Principal, id: &RunId) -> Result<Vec<Value>, Problem> {
+    let owned = api.store().of(owner);
     let mut events: Vec<Value> = Vec::new();
     let mut after = 0;
     loop {
-        let page = owned.events(&id, after, PAGE).await.map_err(|error| api.failed(error))?;
+        let page = owned.events(id, after, PAGE).await.map_err(|error| api.failed(error))?;
         for event in &page {
             let event_json = serde_json::from_slice(&numbered(event));
             events.push(event_json.map_err(|error| Problem::internal(&error))?);
             after = event.seq;
         }
         if page.len() < PAGE {
-            break;
+            return Ok(events);
         }
     }
-    let questions = owned.approvals(false, QUESTIONS).await.map_err(|error| api.failed(error))?;
-    let mut approvals: Vec<ApprovalView> =
-        questions.into_iter().filter(|question| question.root == id).map(Into::into).collect();
-    approvals.reverse();
-    let run = RunView::whole(&api, row)?;
-    let as_file =
-        |extension: &str| (CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.{extension}\""));
-    Ok(match asked.format.unwrap_or_default() {
-        Form::Json => {
-            ([as_file("json")], Json(Export { version: 1, run, events, approvals })).into_response()
-        }
-        Form::Markdown => {
-            let text = markdown::write(&run, &events);
-            let media_type = (CONTENT_TYPE, "text/markdown; charset=utf-8".to_owned());
-            ([as_file("md"), media_type], text).into_response()
-        }
-    })
 }
 
 /// Draws the run of a workflow: when it has ended, with what came of its nodes.

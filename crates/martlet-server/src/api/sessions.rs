@@ -28,7 +28,7 @@ const TITLE: usize = 200;
 pub(crate) struct SessionView {
     /// Its name.
     id: String,
-    /// What people see in lists.
+    /// What people see in lists: its title, or that of its first run if it was given none.
     title: String,
     /// The agent that is talked to.
     agent: String,
@@ -36,8 +36,30 @@ pub(crate) struct SessionView {
     created_ms: u64,
     /// When a run of it was last created or ended.
     updated_ms: u64,
-    /// The number of its runs.
+    /// The number of its runs, those that it took over included.
     runs: u64,
+    /// Where it left another session, if it did and that one is still there.
+    branched_from: Option<BranchView>,
+}
+
+/// The place at which a conversation left another one.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BranchedFrom)]
+pub(crate) struct BranchView {
+    /// The other session.
+    session: String,
+    /// The first run of it that was not taken over.
+    run: String,
+}
+
+impl SessionView {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
 }
 
 impl From<SessionRow> for SessionView {
@@ -49,6 +71,9 @@ impl From<SessionRow> for SessionView {
             created_ms: row.created_ms,
             updated_ms: row.updated_ms,
             runs: row.runs,
+            branched_from: row
+                .branched_from
+                .map(|from| BranchView { session: from.session.to_string(), run: from.run.to_string() }),
         }
     }
 }
@@ -71,6 +96,15 @@ pub(crate) struct ChangeSession {
     /// Its new title.
     #[schema(max_length = 200)]
     title: String,
+}
+
+/// Where a conversation leaves another one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BranchSession {
+    /// The first run that is not taken over.
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,128}$")]
+    run: RunId,
 }
 
 /// Which conversations to list.
@@ -139,8 +173,12 @@ pub(crate) async fn create_session(
         created_ms: clock::now_ms(),
     };
     let row = api.store().create_session(new).await.map_err(|error| api.failed(error))?;
+    Ok(created(row))
+}
+
+fn created(row: SessionRow) -> Response {
     let address = format!("/api/v1/sessions/{}", row.id);
-    Ok((StatusCode::CREATED, [(LOCATION, address)], Json(SessionView::from(row))).into_response())
+    (StatusCode::CREATED, [(LOCATION, address)], Json(SessionView::from(row))).into_response()
 }
 
 fn checked_title(title: String) -> Result<String, Problem> {
@@ -169,7 +207,31 @@ pub(crate) async fn list_sessions(
     Ok(Json(Sessions { sessions: rows.into_iter().map(Into::into).collect(), next }))
 }
 
-async fn session(api: &Api, owner: &Principal, id: &SessionId) -> Result<SessionRow, Problem> {
+/// Begins a conversation with what was said in another one before a run of it: to ask that again, or to ask something else
+/// instead. The runs before belong to both from then on.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/branch", tag = "sessions", request_body = BranchSession,
+    params(("id" = String, Path, pattern = "^[A-Za-z0-9_-]{1,128}$")),
+    responses(
+        (status = 201, body = SessionView,
+         headers(("Location" = String, description = "The address of the conversation."))),
+        (status = 404, description = "There is no such session, or no such run in it."),
+        (status = 409, description = "A run before it has not ended."),
+    ),
+)]
+pub(crate) async fn branch_session(
+    Runner(caller): Runner,
+    State(api): State<Api>,
+    Path(id): Path<SessionId>,
+    Body(asked): Body<BranchSession>,
+) -> Result<Response, Problem> {
+    let new = SessionId::from_bits(random_bits());
+    let owned = api.store().of(&caller.principal);
+    let row = owned.branch_session(&id, &asked.run, &new, clock::now_ms()).await;
+    Ok(created(row.map_err(|error| api.failed(error))?))
+}
+
+pub(crate) async fn session(api: &Api, owner: &Principal, id: &SessionId) -> Result<SessionRow, Problem> {
     let row = api.store().of(owner).session(id).await.map_err(|error| api.failed(error))?;
     row.ok_or_else(|| Problem::not_found("session"))
 }
@@ -208,7 +270,7 @@ pub(crate) async fn change_session(
     }
 }
 
-/// Deletes a conversation with its runs.
+/// Deletes a conversation with its runs. Runs that another conversation has taken over stay in that one.
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", tag = "sessions",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_-]{1,128}$")),
@@ -227,7 +289,7 @@ pub(crate) async fn delete_session(
     api.gone(deleted, "session")
 }
 
-/// Lists the runs of a conversation, the newest first.
+/// Lists the runs of a conversation, the newest first: its own, and before them those that it took over.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}/runs", tag = "sessions",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9_-]{1,128}$"), ListRunsOf),

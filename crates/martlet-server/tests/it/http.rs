@@ -9,7 +9,9 @@ mod files;
 mod openapi;
 mod origin;
 mod owners;
+mod page;
 mod server;
+mod sessions;
 mod stream;
 
 pub(crate) use server::{Server, agents};

@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use crate::api::run::RunView;
 
-/// The task, what was done, and the answer.
-pub(super) fn write(run: &RunView, events: &[Value]) -> String {
-    let mut text = format!("# {}\n\n", one_line(run.title()));
+/// The task, what was done, and the answer, below a heading of this level.
+pub(super) fn write(run: &RunView, events: &[Value], level: usize) -> String {
+    let mut text = format!("{} {}\n\n", "#".repeat(level), one_line(run.title()));
     // Writing to a text cannot fail.
     let _ = writeln!(text, "{} `{}`, run `{}`, {}\n", run.kind(), run.name(), run.id(), run.standing());
     if let Some(task) = run.task() {
         block(&mut text, "Task", "", &task);
     }
     for event in events {
-        write_event(&mut text, event);
+        write_event(&mut text, event, level + 1);
     }
     if let Some(answer) = run.answer() {
         block(&mut text, "Answer", "", &plain(answer));
@@ -26,12 +26,13 @@ pub(super) fn write(run: &RunView, events: &[Value]) -> String {
     text
 }
 
-fn write_event(text: &mut String, event: &Value) {
+fn write_event(text: &mut String, event: &Value, level: usize) {
     let of = |key: &str| event.get(key).filter(|value| !value.is_null());
     let named = |what: &str| format!("{what} `{}`", of("name").or(of("node")).map(plain).unwrap_or_default());
     match event.get("type").and_then(Value::as_str).unwrap_or_default() {
         "step.started" => {
-            let _ = writeln!(text, "## Step {}\n", of("step").map(plain).unwrap_or_default());
+            let step = of("step").map(plain).unwrap_or_default();
+            let _ = writeln!(text, "{} Step {step}\n", "#".repeat(level));
         }
         "model.replied" => {
             if let Some(thought) = of("thought").or(of("text")) {
@@ -98,7 +99,7 @@ fn pretty(value: &Value) -> String {
 }
 
 /// A heading: no line breaks, and nothing that has a meaning.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut heading = String::with_capacity(line.len());
     for char in line.chars() {

@@ -127,11 +127,14 @@ async fn what_is_on_offer_and_who_asks_is_told() {
     let agents = ann.get("/api/v1/agents").await.is(200);
     let names: Vec<_> =
         agents["agents"].as_array().unwrap().iter().map(|agent| agent["name"].clone()).collect();
-    assert_eq!(names, ["echo", "slow", "payer", "asker", "planner"]);
+    assert_eq!(names, ["echo", "slow", "payer", "asker", "spender", "recall", "planner"]);
     let payer = ann.get("/api/v1/agents/payer").await.is(200);
     assert_eq!(payer["tools"][0]["name"], "pay");
     assert_eq!(payer["tools"][0]["needs_approval"], true);
     assert_eq!(payer["strategy"], "tool_calling");
+    assert_eq!(payer["price"], json!(null));
+    let spender = ann.get("/api/v1/agents/spender").await.is(200);
+    assert_eq!(spender["price"], json!({"input": 0.15, "output": 0.6}));
     let missing = ann.get("/api/v1/agents/nobody").await;
     assert_eq!(missing.problem(404), "not_found");
     assert!(missing.text.contains("echo, slow, payer, asker"), "{missing:?}");

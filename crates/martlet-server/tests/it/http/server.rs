@@ -14,7 +14,9 @@ use martlet::core::{ModelRequest, Principal, Role};
 use martlet::tools::{ToolExt as _, tool_fn};
 use martlet::{Agent, Graph, NodeFailure, ToolContext, ToolError, ToolSpec};
 use martlet_server::keys::{ApiKey, KeyRequest, Scope, Scopes};
-use martlet_server::{Auth, Catalog, Foundation, HttpOptions, Service, ServiceOptions, router, serve};
+use martlet_server::{
+    Auth, Catalog, Foundation, HttpOptions, OfferedAgent, Price, Service, ServiceOptions, router, serve,
+};
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,6 +91,7 @@ fn answer(text: impl Into<String>) -> ScriptedReply {
 
 impl Agents {
     /// `echo` answers with the task. `slow` waits until it is let. `payer` pays when a person says so.
+    /// `spender` does that, waits as `slow` does, and pays again. `recall` repeats what people said.
     pub(crate) fn catalog(&self, foundation: &Foundation) -> Catalog {
         let echo = ScriptedModel::from_fn(|request, _| answer(format!("echo: {}", last_task(request))));
         let slow = ScriptedModel::from_fn(|request, _| match has_result(request) {
@@ -121,6 +124,21 @@ impl Agents {
             paid.fetch_add(1, Ordering::SeqCst);
             async move { Ok::<_, ToolError>(format!("paid {} to {}", payment.amount, payment.to)) }
         });
+        let spender = ScriptedModel::from_fn(|request, _| {
+            let results: Vec<_> =
+                request.messages.iter().filter(|message| message.role == Role::Tool).collect();
+            match results.as_slice() {
+                [] => ScriptedReply::tool_call("pay", json!({"to": last_task(request), "amount": 1})),
+                [_] => ScriptedReply::tool_call("wait", json!({})),
+                [_, _] => ScriptedReply::tool_call("pay", json!({"to": last_task(request), "amount": 2})),
+                [.., last] => answer(last.joined_text()),
+            }
+        });
+        let recall = ScriptedModel::from_fn(|request, _| {
+            let of_user = request.messages.iter().filter(|message| message.role == Role::User);
+            let texts: Vec<_> = of_user.map(|message| message.joined_text()).collect();
+            answer(texts.join(" | "))
+        });
         let asker = ScriptedModel::from_fn(|request, _| match has_result(request) {
             true => {
                 let result = request.messages.iter().rev().find(|message| message.role == Role::Tool);
@@ -140,11 +158,16 @@ impl Agents {
             .build()
             .unwrap();
         let agent = |model| Agent::tool_calling(model);
+        let spender = agent(spender).tool(pay.clone().needs_approval()).tool(wait.clone()).build().unwrap();
+        let price = Some(Price { input: 0.15, output: 0.6 });
+        let spender = OfferedAgent { agent: spender, timeout: None, price };
         Catalog::new()
             .agent("echo", agent(echo).build().unwrap())
-            .agent("slow", agent(slow).tool(wait).build().unwrap())
+            .agent("slow", agent(slow).tool(wait.clone()).build().unwrap())
             .agent("payer", agent(payer).tool(pay.clone().needs_approval()).build().unwrap())
             .agent("asker", agent(asker).tool(foundation.ask_user()).build().unwrap())
+            .agent("spender", spender)
+            .agent("recall", agent(recall).build().unwrap())
             .agent("planner", Agent::reasoning(planner).tool(pay.needs_approval()).build().unwrap())
             .workflow("flow", flow)
             .default_agent(self.default)

@@ -99,7 +99,7 @@ export class Composer {
 
   toggleWeb() {
     const isOn = this.web.getAttribute('aria-checked') !== 'true';
-    setAttribute(this.web, 'aria-checked', isOn);
+    setAttribute(this.web, 'aria-checked', String(isOn));
     remembered.set('web', isOn);
   }
 

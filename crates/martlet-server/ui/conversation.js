@@ -208,16 +208,14 @@ export class Conversation {
     const usage = { input_tokens: 0, output_tokens: 0 };
     let [time, price] = [0, null];
     for (const { run } of this.views) {
-      const running = run.isOver ? null : run.steps.reduce((total, step) => ({
-        input_tokens: total.input_tokens + (step.usage?.input_tokens ?? 0), output_tokens: total.output_tokens + (step.usage?.output_tokens ?? 0),
-      }), { input_tokens: 0, output_tokens: 0 });
-      const used = running ?? run.usage ?? usage;
-      if (used !== usage) {
-        usage.input_tokens += used.input_tokens;
-        usage.output_tokens += used.output_tokens;
+      // What a run has used is known when it has ended; until then it is that of its steps.
+      for (const used of run.isOver ? [run.usage] : run.steps.map((step) => step.usage)) {
+        usage.input_tokens += used?.input_tokens ?? 0;
+        usage.output_tokens += used?.output_tokens ?? 0;
       }
+      const costs = run.isOver ? [run.cost ?? cost(run.usage, at(run.name))] : run.steps.map((step) => step.cost);
+      price = costs.reduce(sum, price);
       time += run.elapsedMs ?? (run.startedMs && !run.isOver ? serverNow() - run.startedMs : 0);
-      price = sum(price, run.isOver ? run.cost ?? cost(run.usage, at(run.name)) : run.steps.reduce((total, step) => sum(total, step.cost), null));
     }
     const parts = this.views.length ? [tokens(usage), duration(time || NaN), money(price)] : [];
     this.host.totals(parts.filter(Boolean).join(' · '));
@@ -304,7 +302,13 @@ export class Conversation {
   /** What was said up to a run, and another message in its place. */
   async branch(run, { task, agent, files, without }) {
     const session = await post(`sessions/${this.session.id}/branch`, { run: run.id });
-    await startRun({ task, agent, session: session.id, ...extras(files, without) });
+    try {
+      await startRun({ task, agent, session: session.id, ...extras(files, without) });
+    } catch (problem) {
+      // A branch in which nothing is asked is of no use.
+      remove(`sessions/${session.id}`).catch(() => {});
+      throw problem;
+    }
     this.host.moved();
     location.hash = `#/c/${session.id}`;
     return true;
@@ -354,9 +358,9 @@ export class Conversation {
       active.run.cancelRequested = true;
       active.run.touch();
       active.draw();
-      const row = await post(`runs/${active.run.id}/cancel`);
-      if (row.state === 'ended' && !active.leave) active.follow();
+      await post(`runs/${active.run.id}/cancel`);
     } catch (problem) {
+      active.run.cancelRequested = false;
       toast(problem);
     }
   }

@@ -46,6 +46,7 @@ export class Conversation {
   }
 
   leave() {
+    this.onHide();
     this.hasLeft = true;
     approvals.removeEventListener('change', this.onApprovals);
     removeEventListener('pagehide', this.onHide);

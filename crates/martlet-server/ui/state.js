@@ -41,7 +41,7 @@ export const app = {
   },
 };
 
-/** What was seen of an unfinished reply when the page was loaded anew, for this window alone. */
+/** What was seen of an unfinished reply when its conversation was left or the page loaded anew, for this window alone. */
 export const beforeLoading = {
   of(run) {
     try {

@@ -9,6 +9,7 @@ it is missing, by apt-get.
 """
 
 import argparse
+import glob
 import os
 import shutil
 import subprocess
@@ -29,6 +30,9 @@ def main():
     files = live.chosen(TESTS.glob("*.mjs"), arguments.only)
     pictures = os.path.abspath(arguments.screenshots or live.TARGET / "screenshots")
     os.makedirs(pictures, exist_ok=True)
+    # What failed before may pass now.
+    for old in glob.glob(os.path.join(glob.escape(pictures), "failed-*.png")):
+        os.remove(old)
     browser = chromium()
     if not arguments.no_build:
         live.build()

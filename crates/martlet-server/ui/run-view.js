@@ -66,6 +66,8 @@ export class RunView {
   follow(events = null) {
     if (this.leave || this.isWhole) return;
     const { run } = this;
+    // What had ended before it was read is no news; the last event and the end of the stream come one after the other.
+    const wasOver = run.isOver;
     this.leave = follow(run.id, {
       event: (event) => {
         fold(run, event);
@@ -80,7 +82,7 @@ export class RunView {
         events = null;
         this.draw();
       },
-      end: (data) => this.ended(data),
+      end: (data) => this.ended(data, wasOver),
       failed: (problem) => {
         this.leave = null;
         this.fault.replaceChildren(problemBox(problem));
@@ -114,10 +116,9 @@ export class RunView {
     this.draw();
   }
 
-  async ended(data) {
+  async ended(data, wasOver) {
     this.leave = null;
     const { run } = this;
-    const wasOver = this.wasOver;
     this.isWhole = data.state === 'ended';
     if (data.state === 'ended') {
       try {
@@ -187,7 +188,6 @@ export class RunView {
     this.drawWorking();
     this.drawAnswer();
     this.drawFigures();
-    this.wasOver = run.isOver;
     this.host.changed(this);
   }
 

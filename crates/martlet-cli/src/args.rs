@@ -434,8 +434,9 @@ pub(crate) struct AgentArgs {
     #[arg(long, visible_alias = "strategy", value_enum, help_heading = "Agent")]
     pub(crate) action_type: Option<ActionType>,
 
-    /// Tools that the agent has: ask_user asks you at the terminal; python runs a program (not with
-    /// `--action-type code`, which needs no tool for it) [comma-separated, repeatable]
+    /// Tools that the agent has: web_search, visit_webpage and download_images use the web; ask_user asks you at the
+    /// terminal; python runs a program (not with `--action-type code`, which needs no tool for it) [comma-separated,
+    /// repeatable]
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Agent")]
     pub(crate) tools: Vec<String>,
 

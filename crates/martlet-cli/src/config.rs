@@ -16,6 +16,7 @@ use crate::render::Level;
 use crate::sandbox::Place;
 use crate::signals::Signals;
 use crate::tools;
+use crate::web::WebTools;
 
 /// Reads the configuration.
 pub(crate) fn load(args: &ConfigArgs) -> Result<Config, Failure> {
@@ -27,6 +28,7 @@ pub(crate) struct CommandHost {
     place: Place,
     /// How people are asked; at the terminal if nothing is said.
     ask_user: Option<AskUser>,
+    web: WebTools,
     /// The model that was asked for because nothing names one.
     unnamed: Mutex<Option<Choice>>,
 }
@@ -47,7 +49,7 @@ impl CommandHost {
                 Failure::usage(config.problem(&["sandbox"], text).to_string())
             })?,
         };
-        Ok(Self { place, ask_user: None, unnamed: Mutex::default() })
+        Ok(Self { place, ask_user: None, web: WebTools::new(config), unnamed: Mutex::default() })
     }
 
     /// Sets how agents ask people.
@@ -86,7 +88,8 @@ impl Host for CommandHost {
         sandbox: &Arc<dyn Sandbox>,
         imports: &[String],
     ) -> Result<Toolbox, HostError> {
-        tools::toolbox(names, sandbox, imports, self.ask_user.as_ref()).map_err(Failure::into_error)
+        tools::toolbox(names, sandbox, imports, self.ask_user.as_ref(), &self.web)
+            .map_err(Failure::into_error)
     }
 
     fn sandbox(&self) -> Result<Arc<dyn Sandbox>, HostError> {

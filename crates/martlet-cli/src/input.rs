@@ -122,15 +122,28 @@ fn text_part(name: &str, media_type: &str, text: String) -> Part {
 }
 
 fn file(path: &Path) -> Result<Part, Failure> {
-    let bytes = read_file(path, TEXT_BYTES)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if let Some(media_type) = document_type(extension) {
+        return Ok(Part::file(&*name, media_type, read_file(path, IMAGE_BYTES)?));
+    }
+    let bytes = read_file(path, TEXT_BYTES)?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text_part(&name, media_type(extension), text)),
         Err(_) => Err(Failure::usage(format!(
             "{} is not UTF-8 text: convert it, or give it with --image if it is an image",
             path.display()
         ))),
+    }
+}
+
+/// The media type of what is no text, and what agents read nevertheless.
+fn document_type(extension: &str) -> Option<&'static str> {
+    match extension.to_ascii_lowercase().as_str() {
+        "pdf" => Some("application/pdf"),
+        "xlsx" | "xlsm" => Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        "ods" => Some("application/vnd.oasis.opendocument.spreadsheet"),
+        _ => None,
     }
 }
 

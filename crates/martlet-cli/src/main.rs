@@ -27,6 +27,7 @@ mod signals;
 mod style;
 mod tools;
 mod watch;
+mod web;
 mod workflow;
 
 use std::io::{self, Write as _};

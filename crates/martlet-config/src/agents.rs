@@ -152,6 +152,13 @@ impl Builder<'_> {
         if let Some(chars) = table.observation_chars {
             builder = builder.observation_chars(chars);
         }
+        if let Some(tokens) = table.memory_tokens {
+            if tokens < martlet::core::memory::MIN_TOKENS {
+                let text = format!("it must be at least {}", martlet::core::memory::MIN_TOKENS);
+                return Err(at.problem("memory_tokens", &text).into());
+            }
+            builder = builder.memory_tokens(tokens);
+        }
         let owner = name.map(|name| ["agents", name]);
         builder =
             builder.approvals(self.policy(owner.as_ref().map_or(&[][..], |owner| owner), &table.approvals)?);

@@ -8,7 +8,8 @@ use martlet::{ApprovalRule, ModelOptions};
 use crate::decode::keys_of;
 use crate::settings::{
     AfterTable, AgentTable, CodeTable, ForEachFields, ModelTable, NodeTable, PriceTable, ProfileTable,
-    RepeatTable, RetryFields, RetryTable, ServerTable, TOP, TimeoutsTable, WorkflowTable,
+    RepeatTable, RetryFields, RetryTable, SearchTable, ServerTable, TOP, TimeoutsTable, VisitTable, WebTable,
+    WorkflowTable,
 };
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
@@ -36,6 +37,9 @@ fn accepted() -> Keys {
     let tables: &[(&str, &[&str])] = &[
         ("", &TOP),
         ("server", keys_of::<ServerTable>()),
+        ("tools.web", keys_of::<WebTable>()),
+        ("tools.web_search", keys_of::<SearchTable>()),
+        ("tools.visit_webpage", keys_of::<VisitTable>()),
         ("[approvals]", keys_of::<ApprovalRule>()),
         ("models.NAME", keys_of::<ModelTable>()),
         ("models.NAME.options", keys_of::<ModelOptions>()),

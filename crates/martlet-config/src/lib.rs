@@ -21,6 +21,7 @@ mod secret;
 mod server;
 pub mod settings;
 mod show;
+mod tools;
 mod tree;
 mod variables;
 mod workflows;

@@ -179,14 +179,19 @@ impl Config {
             matches!(model.api_key, Some(crate::Secret::Literal(_)))
                 && self.origin(&["models", name, "api_key"]).is_some_and(Origin::is_file)
         });
+        let search = ["tools", "web_search", "key"];
+        let literal_search = matches!(self.settings.tools.web_search.key, Some(crate::Secret::Literal(_)))
+            && self.origin(&search).is_some_and(Origin::is_file);
+        let advise = |path: &[&str]| {
+            self.problem(
+                path,
+                "a key in a file is read by others sooner or later: write \"env:NAME\" with the variable that \
+                 holds it, or \"file:PATH\"",
+            )
+        };
         literal
-            .map(|(name, _)| {
-                self.problem(
-                    &["models", name, "api_key"],
-                    "a key in a file is read by others sooner or later: write \"env:NAME\" with the variable that \
-                     holds it, or \"file:PATH\"",
-                )
-            })
+            .map(|(name, _)| advise(&["models", name, "api_key"]))
+            .chain(literal_search.then(|| advise(&search)))
             .collect()
     }
 }

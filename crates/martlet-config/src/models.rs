@@ -335,6 +335,8 @@ fn profile(known: ModelProfile, set: &ProfileTable) -> ModelProfile {
         small: set.small.unwrap_or(known.small),
         prefill: set.prefill.unwrap_or(known.prefill),
         native_tools: set.native_tools.unwrap_or(known.native_tools),
+        vision: set.vision.unwrap_or(known.vision),
+        context_tokens: set.context_tokens.or(known.context_tokens),
     }
 }
 

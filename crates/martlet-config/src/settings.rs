@@ -4,12 +4,14 @@ mod agent;
 mod approvals;
 mod model;
 mod server;
+mod tools;
 mod workflow;
 
 pub use agent::{AgentTable, AnswerSchema, CodeTable, PromptSize, Text};
 pub use approvals::Rules;
 pub use model::{ModelTable, PriceTable, ProfileTable, RetryTable, Streamed, TimeoutsTable};
 pub use server::{Address, AuthMode, InvalidAddress, ServerTable};
+pub use tools::{SearchEngine, SearchTable, ToolsTable, VisitTable, WebTable};
 pub use workflow::{After, ForEachTable, NodeRetry, NodeTable, RepeatTable, RetryFields, WorkflowTable};
 #[cfg(test)]
 pub(crate) use workflow::{AfterTable, ForEachFields};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub approvals: Rules,
     /// What `martlet serve` does.
     pub server: ServerTable,
+    /// How the tools work that need to be told.
+    pub tools: ToolsTable,
     /// The models, by name.
     pub models: IndexMap<String, ModelTable>,
     /// The agents, by name.
@@ -50,8 +54,9 @@ pub struct Settings {
 /// The keys outside of all tables.
 pub(crate) const TOP: [&str; 4] = ["model", "agent", "sandbox", "approvals"];
 
-/// The table of which there is one.
+/// The tables of which there is one each.
 pub(crate) const SERVER: &str = "server";
+pub(crate) const TOOLS: &str = "tools";
 
 /// The tables whose keys are names that people choose.
 pub(crate) const TABLES: [&str; 3] = ["models", "agents", "workflows"];
@@ -71,11 +76,12 @@ impl Settings {
                     settings.approvals = kept(decode(value, &[key]), &mut problems).unwrap_or_default();
                 }
                 SERVER => settings.server = kept(decode(value, &[key]), &mut problems).unwrap_or_default(),
+                TOOLS => settings.tools = kept(decode(value, &[key]), &mut problems).unwrap_or_default(),
                 "models" => settings.models = named(value, key, &mut problems),
                 "agents" => settings.agents = named(value, key, &mut problems),
                 "workflows" => settings.workflows = named(value, key, &mut problems),
                 _ => {
-                    let known = TABLES.into_iter().chain([SERVER]).chain(TOP);
+                    let known = TABLES.into_iter().chain([SERVER, TOOLS]).chain(TOP);
                     let text = format!("unknown key `{key}` ({}): {}", entry.origin, instead(key, known));
                     problems.push(Problem::new(text).at(entry.origin.clone()));
                 }

@@ -66,7 +66,7 @@ fn secrecy(path: &[String], key: &str) -> Secrecy {
     let harmless = lower == "output_key";
     if in_headers || !harmless && suspicious.iter().any(|word| lower.ends_with(word)) {
         Secrecy::Secret
-    } else if lower == "base_url" || lower == "model" {
+    } else if matches!(lower.as_str(), "base_url" | "model" | "proxy" | "url") {
         Secrecy::Address
     } else {
         Secrecy::None

@@ -3,7 +3,7 @@
 use crate::error::{Problem, instead};
 use crate::file::parse_value;
 use crate::origin::Origin;
-use crate::settings::{SERVER, TABLES, TOP};
+use crate::settings::{SERVER, TABLES, TOOLS, TOP};
 use crate::tree::{Kind, Node};
 
 const PREFIX: &str = "MARTLET_";
@@ -27,11 +27,12 @@ pub(crate) fn overlay(
         let known = match keys.as_slice() {
             [key] => TOP.contains(key),
             [SERVER, key] if !key.is_empty() => true,
+            [TOOLS, tool, key] if !tool.is_empty() && !key.is_empty() => true,
             [first, ..] if TABLES.contains(first) && keys.iter().all(|key| !key.is_empty()) => true,
             [first, ..] => {
                 let text = format!(
                     "the variable {name} sets nothing: `{first}` is no table; {}",
-                    instead(first, TABLES.into_iter().chain([SERVER]))
+                    instead(first, TABLES.into_iter().chain([SERVER, TOOLS]))
                 );
                 problems.push(Problem::new(text).at(Origin::Variable(name.as_str().into())));
                 false

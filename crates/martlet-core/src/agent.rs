@@ -108,11 +108,22 @@ pub struct RunLimits {
     pub observation_chars: usize,
     /// Structured calls in one reply, and tasks in one plan. Default: 64.
     pub calls_per_step: usize,
+    /// Tokens of what was said before, of which a run is shown no more: what is older gets shorter. An estimate. Without a
+    /// number everything is shown. Default: 24,000.
+    // Runs that began before there was this limit have none: they must go on as they began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_tokens: Option<u64>,
 }
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self { max_steps: 20, max_tokens: None, observation_chars: 20_000, calls_per_step: 64 }
+        Self {
+            max_steps: 20,
+            max_tokens: None,
+            observation_chars: 20_000,
+            calls_per_step: 64,
+            memory_tokens: Some(crate::memory::DEFAULT_TOKENS),
+        }
     }
 }
 
@@ -146,6 +157,10 @@ impl AgentSpec {
     pub fn new(settings: AgentSettings) -> Result<Self, SpecError> {
         if settings.limits.max_steps == 0 {
             return Err(SpecError::Limit("max_steps must be at least 1".into()));
+        }
+        if settings.limits.memory_tokens.is_some_and(|tokens| tokens < crate::memory::MIN_TOKENS) {
+            let text = format!("memory_tokens must be at least {}", crate::memory::MIN_TOKENS);
+            return Err(SpecError::Limit(text));
         }
         if let Some(schema) = &settings.answer_schema {
             crate::schema::compile(schema).map_err(SpecError::AnswerSchema)?;
@@ -181,13 +196,16 @@ impl AgentSpec {
         spec
     }
 
-    /// This agent without the tools and managed agents of these names: its model is not told of them, and cannot call
-    /// them. Names that it does not have change nothing; `final_answer` stays, as a run has to end.
+    /// This agent with the tools that a task brings along, and without the tools and managed agents of these names: its
+    /// model is not told of them, and cannot call them. A name that it has already stays what it is, and names that it
+    /// does not have change nothing; `final_answer` stays, as a run has to end.
     #[must_use]
-    pub fn without_tools(&self, names: &[String]) -> Self {
-        let is_gone = |name: &str| name != FINAL_ANSWER && names.iter().any(|gone| gone == name);
+    pub fn for_task(&self, added: &[ToolSpec], without: &[String]) -> Self {
+        let is_gone = |name: &str| name != FINAL_ANSWER && without.iter().any(|gone| gone == name);
         let mut settings = self.settings.clone();
-        settings.tools = settings.tools.iter().filter(|tool| !is_gone(&tool.name)).cloned().collect();
+        let added = added.iter().filter(|tool| self.tool(&tool.name).is_none());
+        let tools = settings.tools.iter().chain(added);
+        settings.tools = tools.filter(|tool| !is_gone(&tool.name)).cloned().collect();
         settings.agents = settings.agents.iter().filter(|agent| !is_gone(&agent.name)).cloned().collect();
         let offered = offered_by(&settings);
         // A template may fail for want of what it names: then the model is told of more than it can call.

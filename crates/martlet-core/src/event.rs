@@ -73,6 +73,30 @@ pub enum EventKind {
         /// The task.
         task: Arc<str>,
     },
+    /// What was said before was made shorter, because it was more than the memory holds.
+    #[serde(rename = "memory.condensed")]
+    MemoryCondensed {
+        /// The estimated tokens of what was said before.
+        from_tokens: u64,
+        /// Those that are left of them.
+        to_tokens: u64,
+        /// Old observations that lost their middle.
+        observations: u32,
+        /// Messages that are gone, or in whose place the summary stands.
+        messages: u32,
+        /// What stands in their place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        summary: Option<String>,
+        /// Why they were left out without a summary.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Tokens that the summary cost.
+        #[serde(default)]
+        usage: Usage,
+        /// The time that it took.
+        #[serde(default)]
+        timing: Timing,
+    },
     /// A step began: the model is being asked.
     #[serde(rename = "step.started")]
     StepStarted {

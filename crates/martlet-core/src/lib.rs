@@ -14,6 +14,7 @@ pub mod graph;
 pub mod id;
 mod machine;
 pub mod managed;
+pub mod memory;
 pub mod message;
 mod metrics;
 pub mod model;

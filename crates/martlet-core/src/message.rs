@@ -38,6 +38,9 @@ pub struct Message {
     /// For [`Role::Tool`]: the id of the call that this message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Whether a message of the user is none of theirs, but what Martlet says on their behalf: what came of an action.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observation: bool,
 }
 
 impl Message {
@@ -48,7 +51,17 @@ impl Message {
 
     /// A message of several parts.
     pub fn new(role: Role, parts: Vec<Part>) -> Self {
-        Self { role, parts, tool_calls: Vec::new(), tool_call_id: None }
+        Self { role, parts, tool_calls: Vec::new(), tool_call_id: None, observation: false }
+    }
+
+    /// What came of an action, told on the user's behalf.
+    pub fn observation(text: impl Into<Arc<str>>) -> Self {
+        Self::observed(vec![Part::text(text)])
+    }
+
+    /// As [`observation`](Self::observation), of several parts.
+    pub fn observed(parts: Vec<Part>) -> Self {
+        Self { observation: true, ..Self::new(Role::User, parts) }
     }
 
     /// A system message.
@@ -68,7 +81,7 @@ impl Message {
 
     /// The result of the structured call `call_id`.
     pub fn tool(call_id: impl Into<String>, parts: Vec<Part>) -> Self {
-        Self { role: Role::Tool, parts, tool_calls: Vec::new(), tool_call_id: Some(call_id.into()) }
+        Self { tool_call_id: Some(call_id.into()), ..Self::new(Role::Tool, parts) }
     }
 
     /// All text parts, joined by line breaks.

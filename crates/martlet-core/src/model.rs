@@ -224,12 +224,27 @@ pub struct ModelProfile {
     pub prefill: bool,
     /// The model calls tools by its provider's own means ([`ModelRequest::tools`]).
     pub native_tools: bool,
+    /// The model can look at images. One that cannot is told that they are there.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub vision: bool,
+    /// The tokens that the model reads and writes at most in one call, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u32>,
 }
 
 impl Default for ModelProfile {
     fn default() -> Self {
-        Self { small: false, prefill: false, native_tools: true }
+        Self { small: false, prefill: false, native_tools: true, vision: true, context_tokens: None }
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// Why a model gave no reply.

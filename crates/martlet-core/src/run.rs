@@ -9,7 +9,9 @@ mod answer;
 mod calls;
 mod children;
 mod code;
+mod memory;
 mod reasoning;
+mod request;
 mod tool_calling;
 mod variables;
 
@@ -25,12 +27,12 @@ use crate::effect::{Effect, Outcome, Settlement, Timing};
 use crate::event::{Event, EventKind, Outbox};
 use crate::id::{EffectId, RunId};
 use crate::message::{Blob, Message, Part, Role};
-use crate::model::{
-    FinishReason, ModelFailure, ModelFailureKind, ModelOptions, ModelReply, ModelRequest, Usage,
-};
+use crate::model::{FinishReason, ModelFailure, ModelFailureKind, ModelReply, Usage};
 use crate::prompt::PromptError;
 use crate::step::{RunFailure, RunResult, RunStatus, Step, StepError};
+use crate::tool::ToolSpec;
 use code::Coding;
+use memory::Remembering;
 use reasoning::{Ask, Working};
 use tool_calling::Calling;
 use variables::Variables;
@@ -55,6 +57,13 @@ pub struct Task {
     /// anyway change nothing; `final_answer` stays.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub without_tools: Arc<[String]>,
+    /// Of what was said before, leave out what is too old, instead of putting it into a few words: where somebody else
+    /// keeps the conversation, the summary would be made anew for each task.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_summary: bool,
+    /// Tools that come with the task, besides the agent's.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub tools: Arc<[ToolSpec]>,
     /// Steps, if not as many as the agent's limit says; at least 1.
     pub max_steps: Option<u32>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
@@ -111,6 +120,9 @@ pub struct Run {
     /// What this run, and the runs in it, must do without.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     without_tools: Arc<[String]>,
+    /// Older turns of the conversation were put into a few words, by an effect before the first step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    condensed: bool,
     /// The model repeats itself: the next call is made at a higher temperature.
     repeats: bool,
     /// Replies without an action, one after the other.
@@ -149,6 +161,8 @@ enum Pending {
     Code {
         request: CodeRequest,
     },
+    /// What was said before is being put into a few words, before the first step.
+    Memory,
     /// One of the model calls of a step that makes several.
     Ask(Ask),
     Check,
@@ -156,6 +170,7 @@ enum Pending {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Phase {
+    Remembering(Remembering),
     Thinking,
     Calling(Calling),
     Coding(Coding),
@@ -167,18 +182,15 @@ enum Phase {
 impl Run {
     /// Begins a run. Its first effect is a model call.
     pub fn start(id: RunId, agent: Arc<AgentSpec>, task: Task) -> Self {
-        let agent = match task.without_tools.is_empty() {
+        let agent = match task.without_tools.is_empty() && task.tools.is_empty() {
             true => agent,
-            false => Arc::new(agent.without_tools(&task.without_tools)),
+            false => Arc::new(agent.for_task(&task.tools, &task.without_tools)),
         };
-        let mut messages = Vec::with_capacity(task.history.len() + 2);
-        messages.push(Message::system(agent.system_prompt().clone()));
-        messages.extend(task.history);
         let mut parts = vec![Part::text(task.text.clone())];
         let variables = Variables::of(&agent, task.variables, &task.parts);
         parts.extend(task.parts);
-        parts.extend(variables.told(agent.strategy).map(Part::text));
-        messages.push(Message::new(Role::User, parts));
+        parts.extend(variables.told(&agent).map(Part::text));
+        let messages = vec![Message::system(agent.system_prompt().clone()), Message::new(Role::User, parts)];
         let max_steps = task.max_steps.unwrap_or(agent.limits.max_steps).max(1);
         let mut run = Self {
             id,
@@ -195,6 +207,7 @@ impl Run {
             python: task.python,
             variables: variables.for_programs(agent.strategy),
             without_tools: task.without_tools,
+            condensed: false,
             repeats: false,
             idle_replies: 0,
             unformatted: false,
@@ -210,7 +223,7 @@ impl Run {
             strategy: run.agent.strategy,
             task: task.text,
         });
-        run.begin_step();
+        run.remember(task.history, task.without_summary);
         run
     }
 
@@ -227,6 +240,11 @@ impl Run {
     /// The tools and managed agents that this run, and the runs in it, must not have.
     pub fn without_tools(&self) -> &Arc<[String]> {
         &self.without_tools
+    }
+
+    /// The conversation so far: the system prompt, what was said before, the task, and what the steps added.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
     }
 
     /// Where the run stands.
@@ -253,6 +271,7 @@ impl Run {
             let effect = match &open.pending {
                 Pending::Code { request } => Some(Effect::Code { request: request.clone() }),
                 Pending::Model => Some(Effect::Model { request: self.request() }),
+                Pending::Memory => Some(Effect::Model { request: self.memory_request() }),
                 Pending::Ask(ask) => Some(Effect::Model { request: self.ask_request(ask) }),
                 Pending::Tool { slot } => {
                     self.slot(*slot).map(|(name, arguments)| Effect::Tool { name, arguments })
@@ -313,7 +332,7 @@ impl Run {
             _ => {
                 let past =
                     id.step < self.step.number || (id.step == self.step.number && id.index < self.next_index);
-                return Err(if past && id.step > 0 {
+                return Err(if past && (id.step > 0 || self.condensed) {
                     SettleError::AlreadySettled(id)
                 } else {
                     SettleError::Unknown(id)
@@ -322,7 +341,7 @@ impl Run {
         };
         let fits = matches!(
             (&open.pending, &outcome),
-            (Pending::Model | Pending::Ask(_), Outcome::Model { .. })
+            (Pending::Model | Pending::Memory | Pending::Ask(_), Outcome::Model { .. })
                 | (Pending::Tool { .. }, Outcome::Tool { .. } | Outcome::TimedOut { .. })
                 | (Pending::Child { .. }, Outcome::Child { .. } | Outcome::TimedOut { .. })
                 | (Pending::Approve { .. }, Outcome::Approve { .. })
@@ -334,9 +353,12 @@ impl Run {
         }
         let Some(open) = self.open.remove(&id.index) else { return Err(SettleError::Unknown(id)) };
         self.timing = self.timing.spanning(&timing);
-        self.step.timing = self.step.timing.spanning(&timing);
+        if self.step.number > 0 {
+            self.step.timing = self.step.timing.spanning(&timing);
+        }
         match (open.pending, outcome) {
             (Pending::Model, Outcome::Model { result }) => self.model_replied(result, timing),
+            (Pending::Memory, Outcome::Model { result }) => self.summary_replied(result, timing),
             (Pending::Ask(ask), Outcome::Model { result }) => self.asked_replied(ask, result, timing),
             (Pending::Tool { slot }, Outcome::Tool { result }) => self.tool_returned(slot, result, timing),
             (Pending::Child { slot, .. }, Outcome::Child { end }) => self.child_ended(slot, end, timing),
@@ -421,7 +443,7 @@ impl Run {
         self.next_index = 0;
         if self.step.last_call && !self.is_reasoning() {
             match self.agent.prompts.last_call(&self.task) {
-                Ok(text) => self.messages.push(Message::user(text)),
+                Ok(text) => self.messages.push(Message::observation(text)),
                 Err(error) => return self.fail(prompt_failure(&error), RunStatus::StepLimit),
             }
         }
@@ -519,49 +541,6 @@ impl Run {
 
     // --- the model -------------------------------------------------------------------------------------
 
-    fn request(&self) -> ModelRequest {
-        let agent = &self.agent;
-        let mut options = self.options();
-        if self.repeats {
-            // The same question at temperature 0 gives the same wrong program again.
-            options.temperature = Some(options.temperature.unwrap_or_default().max(0.7));
-        }
-        let mut request =
-            ModelRequest { messages: self.messages.clone(), options, ..ModelRequest::default() };
-        if self.step.last_call {
-            return request;
-        }
-        match agent.strategy {
-            Strategy::Code => {
-                request.prefill = self.prefill();
-                if request.prefill.is_some() {
-                    request.stop.push("```".into());
-                }
-                request.stop.push("\nObservation:".into());
-            }
-            Strategy::ToolCalling if agent.profile.native_tools => {
-                request.tools = agent.offered_tools().clone()
-            }
-            Strategy::ToolCalling | Strategy::Reasoning => {}
-        }
-        request
-    }
-
-    fn options(&self) -> ModelOptions {
-        let mut options = self.agent.options.clone();
-        if self.agent.profile.small && options.temperature.is_none() {
-            options.temperature = Some(0.0);
-        }
-        options
-    }
-
-    /// The text with which we begin the model's turn: small models stay in the form when it is begun for them.
-    fn prefill(&self) -> Option<Arc<str>> {
-        let profile = self.agent.profile;
-        (self.agent.strategy == Strategy::Code && profile.small && profile.prefill)
-            .then(|| "```python\n".into())
-    }
-
     /// The reply holds no action, or none that can be read: tells the model, or takes a text as the answer.
     fn idle_reply(&mut self, text: &str, advice: String) {
         self.idle_replies += 1;
@@ -574,7 +553,7 @@ impl Run {
     }
 
     fn reply_error(&mut self, message: String) {
-        let observation = Message::user(format!("Error: {message}"));
+        let observation = Message::observation(format!("Error: {message}"));
         self.end_step(vec![observation], Some(StepError::Reply { message }));
     }
 

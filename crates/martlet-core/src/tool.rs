@@ -12,6 +12,9 @@ use crate::text::cut_middle;
 /// The name of the tool that ends a run with an answer.
 pub const FINAL_ANSWER: &str = "final_answer";
 
+/// The name of the tool that reads the files of a run.
+pub const READ_FILE: &str = "read_file";
+
 /// What a model and a driver need to know of a tool.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ToolSpec {

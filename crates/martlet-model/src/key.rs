@@ -12,7 +12,8 @@ impl ApiKey {
         Self(key.as_ref().trim().to_owned())
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// The key itself, for the one who sends it to its service.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

@@ -47,6 +47,7 @@ pub fn profile_of(model: &str, server: Server) -> ModelProfile {
         small: size_of(&model).map_or_else(|| has_any(&SMALL_FAMILIES), |size| size <= SMALL_UP_TO),
         prefill: matches!(server, Server::LlamaCpp | Server::Vllm),
         native_tools: !has_any(&WITHOUT_TOOL_CALLS),
+        ..ModelProfile::default()
     }
 }
 
@@ -97,7 +98,12 @@ mod tests {
 
     #[test]
     fn profiles_follow_from_name_and_server() {
-        let profile = |small, prefill, native_tools| ModelProfile { small, prefill, native_tools };
+        let profile = |small, prefill, native_tools| ModelProfile {
+            small,
+            prefill,
+            native_tools,
+            ..ModelProfile::default()
+        };
         assert_eq!(profile_of("Qwen2.5-Coder-1.5B", Server::LlamaCpp), profile(true, true, false));
         assert_eq!(profile_of("qwen3:8b", Server::LlamaCpp), profile(false, true, true));
         assert_eq!(profile_of("gpt-4o", Server::OpenAi), profile(false, false, true));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use martlet_core::{EffectId, RunId};
 
 use crate::activity::{WaitingForPerson, WorkHandle};
+use crate::files::Files;
 
 /// What a tool may know of the call that it serves. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct ToolContext {
     user: Option<Arc<str>>,
     root: Option<RunId>,
     work: Option<WorkHandle>,
+    files: Files,
+    shown_chars: Option<usize>,
 }
 
 impl ToolContext {
@@ -21,7 +24,15 @@ impl ToolContext {
     ///
     /// `idempotency_key` must stay the same when the call is repeated after a crash, and differ between calls.
     pub fn new(run_id: RunId, idempotency_key: impl Into<Arc<str>>) -> Self {
-        Self { run_id, idempotency_key: idempotency_key.into(), user: None, root: None, work: None }
+        Self {
+            run_id,
+            idempotency_key: idempotency_key.into(),
+            user: None,
+            root: None,
+            work: None,
+            files: Files::default(),
+            shown_chars: None,
+        }
     }
 
     /// The context of a call that is an effect of its own: the effect's id is the idempotency key.
@@ -52,6 +63,29 @@ impl ToolContext {
     pub fn with_work(mut self, work: WorkHandle) -> Self {
         self.work = Some(work);
         self
+    }
+
+    /// Sets the files that go with the run.
+    pub fn with_files(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// Sets how many characters of the output the model is shown.
+    pub fn with_shown_chars(mut self, chars: usize) -> Self {
+        self.shown_chars = Some(chars);
+        self
+    }
+
+    /// The files that go with the run: those of its task, and of what was said before.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// How many characters of the output the model is shown; what is longer loses its middle. `None` where the output goes
+    /// to a program, which has all of it.
+    pub fn shown_chars(&self) -> Option<usize> {
+        self.shown_chars
     }
 
     /// The run at the top: the one that somebody asked for. The run itself unless it is a part of another.

@@ -8,14 +8,24 @@ mod activity;
 mod adjusted;
 mod arguments;
 mod ask_user;
+mod blocking;
 mod context;
+#[cfg(feature = "documents")]
+mod documents;
+mod encoding;
 mod error;
+mod files;
 mod final_answer;
 mod fn_tool;
+#[cfg(feature = "web")]
+mod picture;
 mod python;
+mod read_file;
 mod schema;
 mod tool;
 mod toolbox;
+#[cfg(feature = "web")]
+pub mod web;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -26,10 +36,12 @@ pub use adjusted::{Adjusted, ToolExt};
 pub use ask_user::{AskUser, Asker, TerminalAsker};
 pub use context::ToolContext;
 pub use error::ToolError;
+pub use files::{File, Files};
 pub use final_answer::FinalAnswer;
 pub use fn_tool::{FnTool, tool_fn};
 pub use martlet_core::{Part, ToolFailure, ToolFailureKind, ToolFlags, ToolOutput, ToolSpec};
 pub use python::PythonTool;
+pub use read_file::ReadFile;
 pub use schema::schema_of;
 pub use tool::Tool;
 pub use toolbox::{Toolbox, ToolboxError};

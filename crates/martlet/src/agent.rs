@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use martlet_core::memory;
 use martlet_core::{
     AgentSettings, AgentSpec, ApprovalPolicy, CodeLimits, InputError, ManagedSpec, ModelOptions,
     ModelProfile, Prompts, RunId, Strategy, Task,
@@ -190,6 +191,7 @@ pub struct AgentBuilder {
     journal: Option<Arc<dyn Journal>>,
     managed: Vec<(Child, ManagedSpec)>,
     max_depth: u32,
+    memory_tokens: Option<u64>,
 }
 
 impl AgentBuilder {
@@ -207,6 +209,7 @@ impl AgentBuilder {
             journal: None,
             managed: Vec::new(),
             max_depth: MAX_DEPTH,
+            memory_tokens: None,
         }
     }
 
@@ -304,6 +307,14 @@ impl AgentBuilder {
     /// The most tokens, read and written, of all model calls of a run. Default: no limit.
     pub fn max_tokens(mut self, tokens: u64) -> Self {
         self.settings.limits.max_tokens = Some(tokens);
+        self
+    }
+
+    /// The most tokens of what was said before, in earlier runs of a conversation, that a run is shown: an estimate, at
+    /// least 500. What is older gets shorter: see [`martlet_core::memory`]. Default: three quarters of the model's context
+    /// where that is known, else 24,000.
+    pub fn memory_tokens(mut self, tokens: u64) -> Self {
+        self.memory_tokens = Some(tokens);
         self
     }
 
@@ -428,6 +439,9 @@ impl AgentBuilder {
             return Err(error.into());
         }
         self.settings.tools = self.tools.specs();
+        let of_context = |context: u32| (u64::from(context) / 4 * 3).max(memory::MIN_TOKENS);
+        let known = self.settings.profile.context_tokens.map(of_context);
+        self.settings.limits.memory_tokens = self.memory_tokens.or(known).or(Some(memory::DEFAULT_TOKENS));
         self.settings.agents = self.managed.iter().map(|(_, spec)| spec.clone()).collect();
         let with_python = self.settings.strategy == Strategy::Code;
         if with_python {

@@ -27,6 +27,7 @@ use martlet_core::run::StopReason;
 use martlet_core::{EffectId, Machine, RunId, Settlement};
 use martlet_tools::Work;
 
+pub(crate) use agent::with_file_tool;
 pub(crate) use clock::now_ms;
 pub(crate) use error::DriveError;
 pub(crate) use fork::fork;

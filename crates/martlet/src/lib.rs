@@ -83,6 +83,12 @@ mod documents {
     mod agents {}
     #[doc = include_str!("../../../docs/tools.md")]
     mod tools {}
+    #[doc = include_str!("../../../docs/tools-web.md")]
+    mod tools_web {}
+    #[doc = include_str!("../../../docs/files.md")]
+    mod files {}
+    #[doc = include_str!("../../../docs/memory.md")]
+    mod memory {}
     #[doc = include_str!("../../../docs/graphs.md")]
     mod graphs {}
     #[doc = include_str!("../../../docs/reasoning.md")]

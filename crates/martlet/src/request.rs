@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::blocking::block_on;
-use crate::driver::{Asked, Scope, What, drive, now_ms};
+use crate::driver::{Asked, Scope, What, drive, now_ms, with_file_tool};
 use crate::error::RunError;
 use crate::handle::RunHandle;
 use crate::ids::random_id;
@@ -130,6 +130,9 @@ impl RunRequest {
             && task.started_ms == 0
         {
             task.started_ms = now_ms();
+        }
+        if let What::Fresh { task, .. } = &mut what {
+            with_file_tool(self.agent.spec(), task);
         }
         let host = self.agent.parts();
         if let (What::Fresh { task, .. }, Some(python)) = (&what, &host.python) {

@@ -20,7 +20,7 @@ fn rules_are_checked_like_all_else_with_their_lines() {
         ),
         (
             "[[approvals]]\nthen = \"ask\"\n[[approvals]]\ntool = \"no_*\"\nthen = \"ask\"",
-            "`tool` in [approvals] (martlet.toml:5): no tool, agent or workflow is named `no_*`: there are `ask_user`, `final_answer`, `python`",
+            "`tool` in [approvals] (martlet.toml:5): no tool, agent or workflow is named `no_*`: there are `ask_user`, `download_images`, `final_answer`, `python`, `read_file`, `visit_webpage`, `web_search`",
         ),
         (
             "[[approvals]]\ntool = \"py thon\"\nthen = \"ask\"",
@@ -49,7 +49,7 @@ fn rules_are_checked_like_all_else_with_their_lines() {
         ),
         (
             "[workflows.w.nodes.n]\nvalue = \"1\"\n[[workflows.w.approvals]]\ntool = \"nowhere\"\nthen = \"deny\"",
-            "`tool` in [workflows.w.approvals] (martlet.toml:5): no tool, agent or workflow is named `nowhere`: there are `ask_user`, `final_answer`, `python`, `w`",
+            "`tool` in [workflows.w.approvals] (martlet.toml:5): no tool, agent or workflow is named `nowhere`: there are `ask_user`, `download_images`, `final_answer`, `python`, `read_file`, `visit_webpage`, `w`, `web_search`",
         ),
     ];
     for (text, expected) in cases {

@@ -170,7 +170,10 @@ fn what_cannot_be_sent_is_said() {
         (&["run", "-f", "missing", "t"], "cannot read missing"),
         (&["run", "--image", "binary", "t"], "no PNG, JPEG, GIF or WebP"),
         (&["run", "--output-schema", "schema.json", "t"], "it is not JSON"),
-        (&["run", "--tools", "web_search", "--", "t"], "there are ask_user, python"),
+        (
+            &["run", "--tools", "web_serch", "--", "t"],
+            "there are ask_user, download_images, python, read_file, visit_webpage",
+        ),
         (&["run", "--tools", "python", "--", "t"], "--action-type tool_calling"),
         (&["run", "--imports", "numpy", "--", "t"], "no module `numpy`"),
         (&["run", "--model", "gpt-4o", "t"], "write openai/gpt-4o"),

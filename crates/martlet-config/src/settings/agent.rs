@@ -37,6 +37,9 @@ pub struct AgentTable {
     pub timeout: Option<Time>,
     /// The most characters of one observation. Default: 20,000.
     pub observation_chars: Option<usize>,
+    /// The most tokens of what was said before, in earlier runs of a session, that a run is shown. Default: three quarters
+    /// of the model's context where that is known, else 24,000.
+    pub memory_tokens: Option<u64>,
     /// JSON Schema that the answer must satisfy: a table, or the path of a JSON file.
     pub answer_schema: Option<AnswerSchema>,
     /// Which system prompt a code agent gets. Default: `auto`.

@@ -88,6 +88,10 @@ pub struct ProfileTable {
     pub prefill: Option<bool>,
     /// It calls tools by its provider's own means.
     pub native_tools: Option<bool>,
+    /// It can look at images; one that cannot is told that they are there.
+    pub vision: Option<bool>,
+    /// The tokens that it reads and writes at most in one call: the memory of conversations is made to fit.
+    pub context_tokens: Option<u32>,
 }
 
 /// How long to wait for a model.

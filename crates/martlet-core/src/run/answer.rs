@@ -56,7 +56,7 @@ impl Run {
             self.messages.push(Message::tool(call_id.clone(), vec![Part::text(text)]));
         } else if !self.is_reasoning() && !notes.is_empty() {
             // The last word on these calls: a next run goes on from what was really done.
-            self.messages.push(Message::user(format!("Observation:\n{}", notes.trim_end())));
+            self.messages.push(Message::observation(format!("Observation:\n{}", notes.trim_end())));
         }
         if self.is_reasoning() {
             self.said_answer(&self.output.clone());
@@ -82,7 +82,7 @@ impl Run {
             Phase::Answering { call_id: Some(call_id) } => {
                 Message::tool(call_id.clone(), vec![Part::text(text)])
             }
-            _ => Message::user(text),
+            _ => Message::observation(text),
         };
         self.end_step(vec![observation], Some(StepError::Answer { problem }));
     }

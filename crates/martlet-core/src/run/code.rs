@@ -8,12 +8,12 @@ use super::{Pending, Phase, Run, was_cut};
 use crate::code::{CallResult, CodeCall, CodeEnd, CodeError, CodeOutcome, CodeRequest};
 use crate::effect::{HostFailure, Timing};
 use crate::event::EventKind;
-use crate::message::Message;
+use crate::message::{Message, Part};
 use crate::model::ModelReply;
 use crate::parse::{Found, find_program};
 use crate::step::{RunFailure, RunStatus, StepError};
 use crate::text::cut_middle;
-use crate::tool::{Arguments, ToolCall};
+use crate::tool::{Arguments, ToolCall, ToolOutput};
 
 /// How often a program is run again after the sandbox lost its session, before the step fails.
 const MAX_RESTARTS: u32 = 3;
@@ -216,7 +216,15 @@ impl Run {
                 "\nThis was the same program as before. Write a different one, or call final_answer with what you know.",
             );
         }
-        self.end_step(vec![Message::user(observation)], error.map(|error| StepError::Code { error }));
+        let mut parts = vec![Part::text(observation)];
+        parts.extend(self.pictures_of_calls());
+        self.end_step(vec![Message::observed(parts)], error.map(|error| StepError::Code { error }));
+    }
+
+    /// The images that the tools returned to the program: it has no use for them, but the model can look at them.
+    fn pictures_of_calls(&self) -> impl Iterator<Item = Part> {
+        let outputs = self.step.calls.iter().filter_map(|record| record.result.as_ref()?.as_ref().ok());
+        outputs.flat_map(ToolOutput::to_parts).filter(|part| matches!(part, Part::Image { .. }))
     }
 
     /// What the model is shown of a program that gave no answer.

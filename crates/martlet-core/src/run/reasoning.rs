@@ -134,7 +134,12 @@ impl Run {
             messages.push(Message::user(told.clone()));
         }
         let response_format = if ask.formatted { self.format(ask.purpose) } else { None };
-        ModelRequest { messages, response_format, options, ..ModelRequest::default() }
+        ModelRequest {
+            messages: self.shown_to_model(messages),
+            response_format,
+            options,
+            ..ModelRequest::default()
+        }
     }
 
     // --- replies ---------------------------------------------------------------------------------------

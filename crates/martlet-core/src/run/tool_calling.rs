@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Phase, Run, was_cut};
 use crate::effect::Timing;
-use crate::message::{Message, Part, Role};
+use crate::message::{Message, Part};
 use crate::model::ModelReply;
 use crate::parse::{calls_as_whole_text, calls_in_text};
 use crate::step::{CallRecord, StepError};
@@ -155,10 +155,10 @@ impl Run {
         }
         if !native {
             let text = messages.iter().map(Message::joined_text).collect::<Vec<_>>().join("\n");
-            messages = vec![Message::user(format!("Observation:\n{text}"))];
+            messages = vec![Message::observation(format!("Observation:\n{text}"))];
         }
         if self.repeats {
-            messages.push(Message::user(
+            messages.push(Message::observation(
                 "These were the same calls as before, and their results are above. Do something else, or answer.",
             ));
         }
@@ -166,7 +166,7 @@ impl Run {
             // Providers take images and files only from the user.
             let mut parts = vec![Part::text("The images and files that the tools returned:")];
             parts.extend(pictures);
-            messages.push(Message::new(Role::User, parts));
+            messages.push(Message::observed(parts));
         }
         let failures: Vec<&ToolFailure> =
             self.step.calls.iter().filter_map(|record| record.result.as_ref()?.as_ref().err()).collect();
@@ -207,7 +207,7 @@ impl Run {
         if native {
             Message::tool(call.id.clone(), vec![Part::text(text)])
         } else {
-            Message::user(format!("{}: {text}", call.name))
+            Message::observation(format!("{}: {text}", call.name))
         }
     }
 }

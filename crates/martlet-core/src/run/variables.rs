@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::agent::{AgentSpec, Strategy};
 use crate::message::{Part, Source};
 use crate::prompt::python_literal;
-use crate::tool::display_value;
+use crate::tool::{READ_FILE, display_value};
 
 /// Characters of a value that the model of a code agent is shown; its programs have the whole.
 const SHOWN: usize = 200;
@@ -45,8 +45,8 @@ impl Variables {
     }
 
     /// What the model is told besides the task.
-    pub(super) fn told(&self, strategy: Strategy) -> Option<String> {
-        if strategy != Strategy::Code {
+    pub(super) fn told(&self, agent: &AgentSpec) -> Option<String> {
+        if agent.strategy != Strategy::Code {
             let lines = self.values.iter().map(|(name, value)| format!("{name}: {}", display_value(value)));
             let lines: Vec<String> = lines.collect();
             return (!lines.is_empty())
@@ -60,10 +60,16 @@ impl Variables {
                 lines.collect::<Vec<_>>().join("\n")
             );
         }
+        let reads = agent.tool(READ_FILE).is_some();
         if !self.files.is_empty() {
             // Models try to open what has a name.
             told.push_str("\nPrograms have no files: use the variables.");
-        } else if self.other_files {
+        }
+        if self.other_files && reads {
+            told.push_str(
+                "\nPrograms cannot open files: call read_file(name=…), which returns the text of a file.",
+            );
+        } else if self.other_files && self.files.is_empty() {
             told.push_str(
                 "\nPrograms have no files: write what you need of them into the program, as a string.",
             );

@@ -12,6 +12,7 @@ mod graph_properties;
 mod graph_run;
 mod graph_values;
 mod managed;
+mod memory;
 mod policies;
 mod prompts;
 mod properties;

@@ -27,7 +27,8 @@ fn code_full() {
 #[test]
 fn code_compact() {
     let mut agent = with_code(settings(Strategy::Code));
-    agent.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    agent.profile =
+        ModelProfile { small: true, prefill: true, native_tools: false, ..ModelProfile::default() };
     insta::assert_snapshot!(prompt(agent));
 }
 
@@ -60,7 +61,8 @@ fn code_full_with_a_team() {
 #[test]
 fn code_compact_with_a_team() {
     let mut agent = with_team(settings(Strategy::Code));
-    agent.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    agent.profile =
+        ModelProfile { small: true, prefill: true, native_tools: false, ..ModelProfile::default() };
     insta::assert_snapshot!(prompt(agent));
 }
 
@@ -86,7 +88,8 @@ fn reasoning_full() {
 #[test]
 fn reasoning_compact() {
     let mut agent = settings(Strategy::Reasoning);
-    agent.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    agent.profile =
+        ModelProfile { small: true, prefill: true, native_tools: false, ..ModelProfile::default() };
     insta::assert_snapshot!(prompt(agent));
 }
 

@@ -457,7 +457,8 @@ fn used_up_tokens_end_the_run() {
 #[test]
 fn the_questions_to_a_small_model_are_short() {
     let mut settings = agent();
-    settings.profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    settings.profile =
+        ModelProfile { small: true, prefill: true, native_tools: false, ..ModelProfile::default() };
     let mut run = start(settings.clone());
     let asked = says(&mut run, &plan(&[task("Find a", Some("lookup"), &[])]));
     insta::assert_snapshot!("compact_plan", question(&asked));

@@ -235,7 +235,13 @@ impl Model for LocalModel {
     }
 
     fn profile(&self) -> ModelProfile {
-        ModelProfile { small: true, prefill: true, native_tools: false }
+        ModelProfile {
+            small: true,
+            prefill: true,
+            native_tools: false,
+            vision: false,
+            context_tokens: u32::try_from(self.limits.context).ok(),
+        }
     }
 
     fn generate<'a>(

@@ -225,7 +225,7 @@ async fn a_stop_text_that_the_server_ignores_ends_the_reply_and_the_connection()
 
 #[tokio::test]
 async fn a_prefill_that_the_server_repeats_is_taken_off() {
-    let profile = ModelProfile { small: true, prefill: true, native_tools: true };
+    let profile = ModelProfile { small: true, prefill: true, native_tools: true, ..ModelProfile::default() };
     for text in ["```py\nx = 1", "x = 1"] {
         let server = FakeServer::with_replies([Reply::text(text)]);
         let model = client(&server).profile(profile).build().unwrap();

@@ -101,7 +101,7 @@ async fn content_may_come_in_parts() {
 async fn thoughts_stops_and_prefills_are_cut_here_too() {
     let text = "<think>hm</think>\n\n```py\nx = 1\n```\nand more";
     let server = FakeServer::with_replies([message(json!({"content": text}), json!("stop"))]);
-    let profile = ModelProfile { small: true, prefill: true, native_tools: false };
+    let profile = ModelProfile { small: true, prefill: true, native_tools: false, ..ModelProfile::default() };
     let model = client(&server).profile(profile).build().unwrap();
     let mut asked = request("hi");
     asked.prefill = Some("```py\n".into());

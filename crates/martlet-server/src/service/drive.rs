@@ -21,6 +21,9 @@ use crate::clock;
 use crate::hub::Frame;
 use crate::metrics::ModelCall;
 
+/// The images that models look at. All else is a file, of which they are told.
+const IMAGES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
 /// How driving a run went.
 enum Drove {
     Ended(RunEnd),
@@ -250,8 +253,10 @@ impl Service {
             RunInput::Input(input) => agent.spec().task(input).map_err(|error| failed(error.to_string()))?,
         };
         task.history.clone_from(&spec.history);
+        task.without_summary = !spec.history.is_empty();
         if let Some(before) = self.memory_of(row).await? {
             task.history = before.conversation;
+            task.without_summary = false;
             task.python = before.python;
         }
         for id in &spec.files {
@@ -260,8 +265,9 @@ impl Service {
             let (Some(file), Some(data)) = found.await.map_err(|error| self.stalled_or_failed(error))? else {
                 return Err(failed(format!("the file {id} was deleted before the run began")));
             };
-            task.parts.push(match file.media_type.starts_with("image/") {
-                true => Part::image(file.media_type, data),
+            let kind = file.media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            task.parts.push(match IMAGES.contains(&kind.as_str()) {
+                true => Part::image(kind, data),
                 false => Part::file(file.name, file.media_type, data),
             });
         }

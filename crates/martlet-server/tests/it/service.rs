@@ -10,8 +10,8 @@ use martlet::tools::{ToolExt as _, tool_fn};
 use martlet::{Agent, Tool, ToolContext, ToolError, ToolSpec};
 use martlet_server::{Catalog, Foundation, NewTask, Service, ServiceOptions};
 use martlet_store::{
-    Answer, ApprovalKind, ApprovalRow, ApprovalState, Idempotency, NewSession, RunRow, RunState, SessionId,
-    ValueId,
+    Answer, ApprovalKind, ApprovalRow, ApprovalState, FileId, Idempotency, NewFile, NewSession, RunRow,
+    RunState, SessionId, ValueId,
 };
 use martlet_testkit::{ScriptedModel, ScriptedReply};
 use schemars::JsonSchema;
@@ -178,6 +178,74 @@ async fn a_run_does_without_tools_also_after_a_restart() {
     task.without_tools = vec!["x".into(); 65];
     let refused = service.submit(&ann(), task).await.unwrap_err();
     assert!(refused.detail().contains("at most 64"), "{refused:?}");
+    service.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_files_of_a_run_are_read_also_after_a_restart_and_by_the_next_run_of_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = || {
+        let model = ScriptedModel::from_fn(|request: &ModelRequest, _| {
+            let offered = request.tools.iter().any(|tool| tool.name == "read_file");
+            let task = request.messages.iter().rposition(|message| message.role == Role::User).unwrap();
+            let results =
+                request.messages[task..].iter().filter(|message| message.role == Role::Tool).count();
+            match (offered, results) {
+                (false, _) => ScriptedReply::text("there is nothing to read"),
+                (true, 0) => ScriptedReply::tool_calls([("launch", json!({}))]),
+                (true, 1) => ScriptedReply::tool_calls([(
+                    "read_file",
+                    json!({"name": "sums.csv", "start": 900, "count": 1}),
+                )]),
+                (true, _) => {
+                    let told = request.messages.last().unwrap().joined_text();
+                    ScriptedReply::text(told.lines().next().unwrap_or_default())
+                }
+            }
+        });
+        let agent = Agent::tool_calling(model).tool(counting().0.needs_approval()).build().unwrap();
+        Catalog::new().agent("launcher", agent)
+    };
+    let service = serve(folder.path(), at_once(), catalog()).await;
+    let session = NewSession {
+        id: SessionId::from_bits(7),
+        owner: ann(),
+        title: "Sums".into(),
+        agent: "launcher".into(),
+        created_ms: 1,
+    };
+    service.store().create_session(session).await.unwrap();
+    let rows: String = (1..=1_000).map(|row| format!("{row},{}\n", row + row)).collect();
+    let file = NewFile {
+        id: FileId::from_bits(9),
+        owner: ann(),
+        name: "sums.csv".into(),
+        media_type: "text/csv".into(),
+        created_ms: 1,
+        data: rows.into_bytes().repeat(2).into(),
+    };
+    service.store().put_file(file).await.unwrap();
+    let ask = async |service: &Service, files: Vec<FileId>| {
+        let mut task = NewTask::words("What is in row 900?");
+        (task.session, task.files) = (Some(SessionId::from_bits(7)), files);
+        service.submit(&ann(), task).await.unwrap()
+    };
+    let approve = async |service: &Service| {
+        let asked = question(service).await;
+        service.answer(&asked, Some(asked.digest), Answer::Approve, &ann()).await.unwrap();
+    };
+    let first = ask(&service, vec![FileId::from_bits(9)]).await;
+    stands(&service, &first, RunState::Waiting).await;
+    // The run has what it was given, whatever becomes of the upload.
+    assert!(service.store().of(&ann()).delete_file(&FileId::from_bits(9)).await.unwrap());
+    service.shut_down().await;
+    drop(service);
+    let service = serve(folder.path(), at_once(), catalog()).await;
+    approve(&service).await;
+    assert_eq!(service.ended(&first.id).await.unwrap().answer, Some(json!("900,1800")));
+    let second = ask(&service, Vec::new()).await;
+    approve(&service).await;
+    assert_eq!(service.ended(&second.id).await.unwrap().answer, Some(json!("900,1800")));
     service.shut_down().await;
 }
 

@@ -1,17 +1,19 @@
 //! Performing the effects of an agent's runs.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use martlet_core::code::{CodeOutcome, CodeRequest};
+use martlet_core::message::Source;
+use martlet_core::tool::READ_FILE;
 use martlet_core::{
-    AgentSpec, Effect, EffectId, HostFailure, ModelReply, ModelRequest, Outcome, Run, RunId, Task,
-    ToolFailure, ToolFailureKind,
+    AgentSpec, Effect, EffectId, HostFailure, ModelReply, ModelRequest, Outcome, Part, Run, RunId, Strategy,
+    Task, ToolFailure, ToolFailureKind,
 };
 use martlet_model::{DeltaSink, Model as _, ModelError};
-use martlet_tools::Work;
+use martlet_tools::{Files, ReadFile, Tool as _, Toolbox, Work};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -61,9 +63,13 @@ impl Host for Parts {
     }
 
     fn terms_of(&self, run: &Run) -> RunTerms {
-        let without_tools = run.without_tools().clone();
-        let tools = (!without_tools.is_empty()).then(|| run.agent().offered_tools().clone());
-        RunTerms { without_tools, tools }
+        let agent = run.agent();
+        RunTerms {
+            without_tools: run.without_tools().clone(),
+            tools: (!Arc::ptr_eq(agent, &self.spec)).then(|| agent.offered_tools().clone()),
+            files: Files::of(run.messages().iter().flat_map(|message| &message.parts)),
+            shown_chars: (agent.strategy != Strategy::Code).then_some(agent.limits.observation_chars),
+        }
     }
 
     fn doubt(&self, machine: &Run, _: &EffectId, tool: &str) -> Option<ToolFailure> {
@@ -89,7 +95,9 @@ impl Host for Parts {
     ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
         match effect {
             Effect::Model { request } => Box::pin(model(self, scope, id.step, request)),
-            Effect::Tool { name, arguments } => effect::tool(&self.tools, scope, work, id, name, arguments),
+            Effect::Tool { name, arguments } => {
+                effect::tool(self.toolbox(&name), scope, work, id, name, arguments)
+            }
             Effect::Approve { name, arguments } => effect::approve(scope, work, id, name, arguments),
             Effect::Code { request } => Box::pin(code(self, scope, id.step, request)),
             Effect::Check { answer } => Box::pin(check(self, answer)),
@@ -98,6 +106,35 @@ impl Host for Parts {
             }
             other => Box::pin(std::future::ready(Err(unknown(&other)))),
         }
+    }
+}
+
+/// The tools that runs have without their agents having them.
+static OF_RUNS: LazyLock<Toolbox> = LazyLock::new(|| {
+    let mut tools = Toolbox::new();
+    // Its name and its schema are right, which the tests see.
+    let _ = tools.add(ReadFile::new());
+    tools
+});
+
+impl Parts {
+    /// Where the tool of that name is.
+    fn toolbox(&self, name: &str) -> &Toolbox {
+        if self.tools.get(name).is_none() && OF_RUNS.get(name).is_some() { &OF_RUNS } else { &self.tools }
+    }
+}
+
+/// Gives a task that comes with files, or goes on with a conversation that had some, the tool that reads them.
+pub(crate) fn with_file_tool(agent: &AgentSpec, task: &mut Task) {
+    let said = task.history.iter().flat_map(|message| &message.parts);
+    let has_files = task
+        .parts
+        .iter()
+        .chain(said)
+        .any(|part| matches!(part, Part::File { source: Source::Data { .. }, .. }));
+    if has_files && agent.tool(READ_FILE).is_none() {
+        task.tools =
+            task.tools.iter().cloned().chain(OF_RUNS.iter().map(|tool| tool.spec().clone())).collect();
     }
 }
 
@@ -112,7 +149,8 @@ async fn model(
     {
         return Ok(Outcome::Model { result: Err(failure) });
     }
-    let deltas = scope.feed().map(|feed| feed.deltas(step));
+    // Before the first step, the model writes for the memory and not for those who watch.
+    let deltas = scope.feed().filter(|_| step > 0).map(|feed| feed.deltas(step));
     let reply = match scope.model_tap() {
         None => parts.model.generate(request, deltas.as_ref()).await,
         Some(tap) => tapped(parts, tap, request, deltas).await,

@@ -119,8 +119,12 @@ pub(super) fn tool<'a>(
     arguments: Map<String, Value>,
 ) -> BoxFuture<'a, Result<Outcome, HostFailure>> {
     let mut cx = ToolContext::for_effect(id).with_root(scope.root().clone()).with_work(work.handle());
+    cx = cx.with_files(scope.files().clone());
     if let Some(user) = scope.user() {
         cx = cx.with_user(user.clone());
+    }
+    if let Some(chars) = scope.run().shown_chars {
+        cx = cx.with_shown_chars(chars);
     }
     Box::pin(async move { Ok(Outcome::Tool { result: tools.call(&name, arguments, &cx).await }) })
 }

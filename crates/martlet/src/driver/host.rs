@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use martlet_core::{Effect, EffectId, HostFailure, Machine, Outcome, RunId, ToolFailure, ToolSpec};
 use martlet_store::Journal;
-use martlet_tools::Work;
+use martlet_tools::{Files, Work};
 
 use super::scope::Scope;
 use crate::approve::Approver;
@@ -68,6 +68,10 @@ pub(crate) struct RunTerms {
     pub(crate) without_tools: Arc<[String]>,
     /// The tools that programs of the run may call, where these are not simply the agent's.
     pub(crate) tools: Option<Arc<[ToolSpec]>>,
+    /// The files that go with the run.
+    pub(crate) files: Files,
+    /// How many characters of a tool's output the model is shown, where they go to the model.
+    pub(crate) shown_chars: Option<usize>,
 }
 
 /// An effect of a newer core than this driver knows.

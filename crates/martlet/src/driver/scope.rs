@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use martlet_core::{EffectId, RunId, Usage};
 use martlet_sandbox::Session;
 use martlet_store::Journal;
-use martlet_tools::Activity;
+use martlet_tools::{Activity, Files};
 
 use super::Host;
 use super::budget::Budget;
@@ -39,6 +39,8 @@ pub(crate) struct Scope {
     budget: Option<Arc<Budget>>,
     activity: Activity,
     parks: bool,
+    /// The files that go with the run above.
+    files: Files,
     /// Set when the run has begun, or was read back.
     run: OnceLock<RunTerms>,
     /// How deep runs may still be nested below this one.
@@ -72,6 +74,7 @@ impl Scope {
             journal,
             budget: Budget::below(None, terms.max_tokens),
             activity: Activity::default(),
+            files: Files::default(),
             run: OnceLock::new(),
             depth: terms.max_depth,
             resumed,
@@ -96,6 +99,7 @@ impl Scope {
             activity: self.activity.clone(),
             // It ends with the run at the top.
             parks: false,
+            files: self.files().clone(),
             run: OnceLock::new(),
             depth: depth.min(terms.max_depth),
             resumed: self.resumed && self.journal.is_some(),
@@ -112,6 +116,12 @@ impl Scope {
     /// What holds for this run and those in it.
     pub(super) fn run(&self) -> &RunTerms {
         self.run.get_or_init(RunTerms::default)
+    }
+
+    /// The files that go with the run, or with the one above where it has none of its own.
+    pub(super) fn files(&self) -> &Files {
+        let own = &self.run().files;
+        if own.is_empty() { &self.files } else { own }
     }
 
     pub(super) fn root(&self) -> &RunId {

@@ -6,6 +6,7 @@ mod approvals;
 mod cancel;
 mod children;
 mod examples;
+mod files;
 mod graph_journal;
 mod graphs;
 mod journal;

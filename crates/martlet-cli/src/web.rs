@@ -76,9 +76,9 @@ impl WebTools {
         if let Some(name) = &table.user_agent {
             builder = builder.user_agent(name);
         }
-        let client = builder.build().map_err(|error| {
-            Failure::usage(format!("the tools that use the web cannot be set up: {error}"))
-        })?;
+        let client = builder
+            .build()
+            .map_err(|error| Failure::usage(format!("failed to {error}: check [tools.web]")))?;
         Ok(self.client.get_or_init(|| client).clone())
     }
 }

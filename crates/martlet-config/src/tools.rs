@@ -16,11 +16,11 @@ impl Config {
         let at = ["tools", "web_search", "key"];
         match (table.provider, &table.key) {
             (SearchEngine::Brave | SearchEngine::Serper, None) => {
-                let text = "[tools.web_search] names an engine that needs a key: set key = \"env:NAME\"";
+                let text = "this engine needs a key: set key = \"env:NAME\"";
                 Err(self.problem(&["tools", "web_search", "provider"], text))
             }
             (SearchEngine::SearXng, _) if table.url.is_none() => {
-                let text = "[tools.web_search] names SearXNG, so it needs the address of the server: set url";
+                let text = "a SearXNG server has an address of its own: set url";
                 Err(self.problem(&["tools", "web_search", "provider"], text))
             }
             (_, None) => Ok(None),

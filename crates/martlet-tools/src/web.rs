@@ -31,7 +31,7 @@ mod search;
 mod visit;
 
 pub use client::{Client, ClientBuilder, Fetched};
-pub use error::{FetchError, FetchErrorKind};
+pub use error::{ClientError, FetchError, FetchErrorKind};
 pub use images::DownloadImages;
 pub use resolver::Lookup;
 pub use search::{SearchProvider, SearchResult, WebSearch};

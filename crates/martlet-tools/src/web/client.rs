@@ -11,7 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-use super::error::{FetchError, FetchErrorKind};
+use super::error::{ClientError, FetchError, FetchErrorKind};
 use super::policy::{Policy, parse};
 use super::resolver::{Guarded, Lookup, System};
 
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// The same client, which may also go to `host` where that is a private address.
-    pub(super) fn allowing(&self, host: &str) -> Result<Self, BuildError> {
+    pub(super) fn allowing(&self, host: &str) -> Result<Self, ClientError> {
         self.inner.settings.clone().allow_hosts([host]).build()
     }
 
@@ -305,7 +305,11 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// The system's certificates cannot be read, or a setting cannot be used.
-    pub fn build(self) -> Result<Client, BuildError> {
+    pub fn build(self) -> Result<Client, ClientError> {
+        self.try_build().map_err(ClientError::new)
+    }
+
+    fn try_build(self) -> Result<Client, BuildError> {
         let settings = self.clone();
         let proxy = self.proxy.as_ref().and_then(Url::host_str).map(str::to_owned);
         let guard = Guarded { lookup: self.lookup, policy: Arc::new(self.policy), proxy };

@@ -10,6 +10,19 @@ pub struct FetchError {
     message: String,
 }
 
+/// Why a client for the web cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("set up the client for the web: {source}")]
+pub struct ClientError {
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl ClientError {
+    pub(super) fn new(source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { source }
+    }
+}
+
 /// The kinds of reasons for which something is not fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -44,7 +44,9 @@ await tests({
     await hasText(figures, /900/);
     await hasText(figures, /60/);
     await hasText(figures, /\d+ ?(ms|s)\b/);
+    await hasText(figures, /cost 1\.02/);
     await hasText(page.getByTestId("totals"), /3[.,\s]?000|3(\.0)? ?k/i);
+    await hasText(page.getByTestId("totals"), /cost 3\.36/);
     await showsTheJournal(page, await runOf(page));
   },
 

@@ -13,5 +13,5 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
-mod upload;
+pub(crate) mod upload;
 pub(crate) mod wait;

@@ -1,16 +1,17 @@
-//! What a server offers: agents and workflows by name.
+//! What a server offers: agents, workflows and plain models by name.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use martlet::{Agent, Graph};
+use martlet::{Agent, Graph, Model, SharedModel};
 
-/// What a server offers: agents and workflows by name, in their order. Cheap to clone.
+/// What a server offers: agents, workflows and plain models by name, in their order. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Catalog {
     agents: Arc<IndexMap<String, OfferedAgent>>,
     workflows: Arc<IndexMap<String, OfferedWorkflow>>,
+    models: Arc<IndexMap<String, SharedModel>>,
     default_agent: Option<Arc<str>>,
 }
 
@@ -77,6 +78,13 @@ impl Catalog {
         self
     }
 
+    /// Adds a model that clients of OpenAI's API may talk to without an agent, as `llm:NAME`: what they ask of it is no run
+    /// and is stored nowhere.
+    pub fn model(mut self, name: impl Into<String>, model: impl Model + 'static) -> Self {
+        Arc::make_mut(&mut self.models).insert(name.into(), Arc::new(model));
+        self
+    }
+
     /// Sets the agent that is taken where a request names none.
     pub fn default_agent(mut self, name: &str) -> Self {
         self.default_agent = Some(name.into());
@@ -91,6 +99,11 @@ impl Catalog {
     /// The workflows.
     pub fn workflows(&self) -> &IndexMap<String, OfferedWorkflow> {
         &self.workflows
+    }
+
+    /// The plain models.
+    pub fn models(&self) -> &IndexMap<String, SharedModel> {
+        &self.models
     }
 
     /// The name of the agent that is taken where a request names none.

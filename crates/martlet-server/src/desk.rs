@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::service::Attendance;
 
 /// The desk of a server. Questions are in the store before anybody waits for their answers. Cheap to clone.
 #[derive(Clone)]
@@ -21,7 +22,7 @@ pub(crate) struct Desk {
     expiry: Duration,
     waiting: Arc<Mutex<HashMap<ApprovalId, watch::Sender<Option<Answer>>>>>,
     /// Whom the runs that are under way belong to.
-    owners: Arc<Mutex<HashMap<RunId, Principal>>>,
+    owners: Arc<Mutex<HashMap<RunId, (Principal, Attendance)>>>,
     /// Runs with a question that could not be stored.
     unasked: Arc<Mutex<HashSet<RunId>>>,
 }
@@ -31,9 +32,9 @@ impl Desk {
         Self { store, expiry, waiting: Arc::default(), owners: Arc::default(), unasked: Arc::default() }
     }
 
-    /// Says whose run it is, while it is under way.
-    pub(crate) fn opened(&self, root: &RunId, owner: &Principal) {
-        lock(&self.owners).insert(root.clone(), owner.clone());
+    /// Says whose run it is, while it is under way, and whether somebody is there to answer.
+    pub(crate) fn opened(&self, root: &RunId, owner: &Principal, attendance: Attendance) {
+        lock(&self.owners).insert(root.clone(), (owner.clone(), attendance));
     }
 
     pub(crate) fn closed(&self, root: &RunId) {
@@ -82,9 +83,10 @@ impl Desk {
 
     /// Notes a question and waits for its answer. `waiting` is called once the question is stored.
     async fn ask<W>(&self, asked: Asked<'_>, waiting: impl FnOnce() -> W) -> Result<Answer, StoreError> {
-        let Some(owner) = lock(&self.owners).get(asked.root).cloned() else {
-            // Only runs that this server drives ask here.
-            return Ok(Answer::Deny { reason: "nobody is there to answer".into() });
+        let known = lock(&self.owners).get(asked.root).cloned();
+        // Only runs that this server drives ask here.
+        let Some((owner, Attendance::Attended)) = known else {
+            return Ok(Answer::Deny { reason: UNATTENDED.into() });
         };
         let Asked { id, root, effect, kind, tool, arguments } = asked;
         // First, so that an answer right after the question is stored is heard.
@@ -114,6 +116,7 @@ impl Desk {
 }
 
 const EXPIRED: &str = "nobody decided in time";
+const UNATTENDED: &str = "it needs a person, and nobody is there to answer";
 
 struct Asked<'a> {
     id: ApprovalId,

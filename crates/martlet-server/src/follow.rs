@@ -60,7 +60,6 @@ pub(crate) enum Streamed {
     Other,
 }
 
-#[expect(dead_code, reason = "for the protocols to come")]
 impl Streamed {
     /// What the data of a `stream` says; nothing if it cannot be read.
     pub(crate) fn read(data: &[u8]) -> Option<Self> {

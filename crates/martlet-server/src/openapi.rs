@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{approvals, catalog, events, export, files, keys, queue, runs, sessions, sign_in};
+use crate::openai::{FaultBody, chat, models, responses};
 use crate::origin::{agent, ask, dag, history, tools};
 use crate::page::render;
 use crate::problem::ProblemDetails;
@@ -22,7 +23,7 @@ use crate::router::Api;
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Martlet", description = "Runs of agents and workflows that survive crashes."),
-    components(schemas(ProblemDetails)),
+    components(schemas(ProblemDetails, FaultBody<'_>)),
     tags(
         (name = "runs", description = "Runs of agents and workflows, and what happens in them."),
         (name = "sessions", description = "Conversations: runs that share a memory."),
@@ -31,6 +32,7 @@ use crate::router::Api;
         (name = "catalog", description = "What is on offer."),
         (name = "keys", description = "Who may do what."),
         (name = "page", description = "What the chat page needs besides."),
+        (name = "openai", description = "The API of OpenAI, for its clients."),
         (name = "origin", description = "The endpoints of other agent servers, with their JSON."),
     ),
 )]
@@ -76,6 +78,13 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(tools::health))
         .routes(routes!(history::list_history, history::clear_history))
         .routes(routes!(dag::execute))
+        .routes(routes!(models::list_models))
+        .routes(routes!(models::get_model))
+        .routes(routes!(chat::create_chat_completion))
+        .routes(routes!(responses::create_response))
+        .routes(routes!(responses::get_response, responses::delete_response))
+        .routes(routes!(responses::cancel_response))
+        .routes(routes!(responses::list_input_items))
         // Uploads have a limit of their own; the other bodies are read by an extractor that has one.
         .layer(DefaultBodyLimit::disable())
 }
@@ -113,7 +122,9 @@ fn completed(mut document: OpenApi) -> OpenApi {
     ]);
     let schema = Ref::from_schema_name("ProblemDetails");
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    for item in document.paths.paths.values_mut() {
+    let fault = Ref::from_schema_name("OpenAiError");
+    let fault = ContentBuilder::new().schema(Some(fault)).build();
+    for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete, &mut item.put]
             .into_iter()
             .flatten();
@@ -136,7 +147,12 @@ fn completed(mut document: OpenApi) -> OpenApi {
                 if let utoipa::openapi::RefOr::T(response) = response
                     && is_problem
                 {
-                    response.content.insert("application/problem+json".into(), content.clone().into());
+                    // Where OpenAI's API is spoken, faults are told in its form.
+                    let (kind, content) = match path.starts_with("/v1/") {
+                        true => ("application/json", &fault),
+                        false => ("application/problem+json", &content),
+                    };
+                    response.content.insert(kind.into(), content.clone().into());
                 }
             }
         }

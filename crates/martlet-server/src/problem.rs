@@ -30,6 +30,8 @@ use crate::admission::{Allowance, Refusal, RefusalKind};
 use crate::keys::{KeyRefusal, MalformedKey};
 
 pub use self::extract::{Body, BodyList, MAX_BODY, Path, Query};
+pub(crate) use self::extract::{check_type, read_up_to};
+pub(crate) use self::json::read as read_json;
 pub use self::kind::ProblemKind;
 
 const MAX_RETRY_AFTER_S: u32 = 120;
@@ -121,13 +123,28 @@ impl Problem {
         }
     }
 
+    /// Which part of the request is wrong.
+    pub(crate) fn wrong_param(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
+    /// When to try again, in seconds.
+    pub(crate) fn retry_s(&self) -> Option<u32> {
+        self.retry_after_s.or(self.kind.retry_after_s())
+    }
+
+    /// How much more the user may ask for, where that is the problem.
+    pub(crate) fn left(&self) -> Option<Allowance> {
+        self.allowance
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.kind == ProblemKind::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"martlet\""));
         }
-        if let Some(seconds) = self.retry_after_s.or(self.kind.retry_after_s()) {
+        if let Some(seconds) = self.retry_s() {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Some(allowance) = self.allowance {
@@ -189,7 +206,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // A struct of texts and a number always has a JSON form.
         let body = serde_json::to_vec(&self.details()).unwrap_or_default();
-        (self.kind.status(), self.headers(), body).into_response()
+        let mut response = (self.kind.status(), self.headers(), body).into_response();
+        // For those who tell it in another protocol's words.
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
@@ -17,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::options::HttpOptions;
 use crate::problem::{Problem, ProblemKind};
 use crate::service::Service;
-use crate::{api, auth, cross_site, openapi, page};
+use crate::{api, auth, clock, cross_site, openai, openapi, page};
 
 /// The HTTP API. It can be served by [`serve`](crate::serve), or be mounted below a path of another application with
 /// [`Router::nest`].
@@ -38,6 +38,7 @@ pub fn router(service: Service, options: HttpOptions) -> Router {
         .layer(from_fn_with_state(page::routes(), page::front))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), cross_site::guard))
+        .layer(from_fn(openai::translate))
         .layer(map_response(harmless))
         .with_state(state)
 }
@@ -54,6 +55,7 @@ struct Inner {
     uploading: tokio::sync::Mutex<()>,
     planning: tokio::sync::Semaphore,
     rendering: Arc<tokio::sync::Semaphore>,
+    began_ms: u64,
 }
 
 impl Api {
@@ -66,6 +68,7 @@ impl Api {
             rendering: Arc::new(tokio::sync::Semaphore::new(
                 available_parallelism().map_or(1, |all| (all.get() / 2).max(1)),
             )),
+            began_ms: clock::now_ms(),
             service,
             options,
             noted: Mutex::default(),
@@ -83,6 +86,11 @@ impl Api {
 
     pub(crate) fn options(&self) -> &HttpOptions {
         &self.0.options
+    }
+
+    /// When this began to be served.
+    pub(crate) fn began_ms(&self) -> u64 {
+        self.0.began_ms
     }
 
     /// What the caller is told of a failure of the storage.

@@ -37,7 +37,7 @@ use crate::problem::{Problem, ProblemKind};
 use recorder::Recorder;
 use request::Checked;
 pub(crate) use request::RunSpec;
-pub use request::{NewTask, RunInput};
+pub use request::{Attendance, NewTask, RunInput};
 
 /// So often the server looks for questions whose time is over, and for storage that works again.
 const ROUND: Duration = Duration::from_secs(2);

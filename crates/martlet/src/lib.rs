@@ -26,6 +26,7 @@
 //! The crates underneath are re-exported: [`core`] (the run as a state machine), [`model`], [`tools`],
 //! [`sandbox`] and [`store`].
 
+mod adjust;
 mod agent;
 mod approve;
 mod blocking;
@@ -48,6 +49,7 @@ pub use martlet_sandbox as sandbox;
 pub use martlet_store as store;
 pub use martlet_tools as tools;
 
+pub use adjust::Adjustment;
 pub use agent::{Agent, AgentBuilder};
 pub use approve::{Approver, DenyAll, Doubt, Question};
 pub use child::Child;

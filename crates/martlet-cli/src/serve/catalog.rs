@@ -1,4 +1,4 @@
-//! What a server offers: the agents and workflows of the configuration.
+//! What a server offers: the agents, workflows and models of the configuration.
 
 use martlet_config::settings::AgentTable;
 use martlet_config::{Builder, Config};
@@ -13,6 +13,8 @@ use crate::signals::Signals;
 
 /// The agent that is there when none is configured.
 const ASSISTANT: &str = "assistant";
+/// The plain model that agents have which name none.
+const DEFAULT: &str = "default";
 
 /// Of what a catalog is made.
 pub(crate) struct Chosen<'a> {
@@ -61,6 +63,19 @@ pub(crate) async fn catalog(chosen: &Chosen<'_>, signals: &mut Signals) -> Resul
     for (name, table) in &settings.workflows {
         let timeout = table.timeout.map(|time| time.0);
         catalog = catalog.workflow(name, OfferedWorkflow { graph: builder.workflow(name)?, timeout });
+    }
+    // Models without an agent: what chat front ends give their small chores to.
+    for name in settings.models.keys() {
+        let choice = config.model_choice(name, &["models", name]).map_err(martlet_config::ConfigError::from);
+        match choice.and_then(|choice| builder.model(&choice)) {
+            Ok(model) => catalog = catalog.model(name, model),
+            // No agent needs it, or it would have been told before: the others are served.
+            Err(error) => tracing::warn!(model = name, %error, "a model cannot be offered by itself"),
+        }
+    }
+    let has_default = alone || model.model.is_some() || config.default_model()?.is_some();
+    if has_default && !settings.models.contains_key(DEFAULT) {
+        catalog = catalog.model(DEFAULT, builder.default_model()?);
     }
     if let (Some(name), _) = crate::agent::named(None, config)? {
         catalog = catalog.default_agent(&name);

@@ -170,6 +170,23 @@ async fn keep(
     media_type: String,
     data: Bytes,
 ) -> Result<FileRow, Problem> {
+    keep_as(
+        api,
+        NewFile {
+            id: FileId::from_bits(random_bits()),
+            owner: owner.clone(),
+            name,
+            media_type,
+            created_ms: clock::now_ms(),
+            data,
+        },
+    )
+    .await
+}
+
+/// Keeps a file, if its owner may have that much.
+pub(crate) async fn keep_as(api: &Api, new: NewFile) -> Result<FileRow, Problem> {
+    let (owner, data) = (&new.owner, &new.data);
     // One at a time, so that many at once cannot get around the limit.
     let _turn = api.uploading().await;
     let used = api.store().bytes_of(owner).await.map_err(|error| api.failed(error))?;
@@ -178,14 +195,6 @@ async fn keep(
         let text = format!("you have {used} bytes of files here, and may have {limit}: delete some first");
         return Err(too_large(text));
     }
-    let new = NewFile {
-        id: FileId::from_bits(random_bits()),
-        owner: owner.clone(),
-        name,
-        media_type,
-        created_ms: clock::now_ms(),
-        data,
-    };
     api.store().put_file(new).await.map_err(|error| api.failed(error))
 }
 

@@ -66,7 +66,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
     }
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json =
@@ -81,14 +81,19 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 async fn read(request: Request) -> Result<Vec<u8>, Problem> {
+    read_up_to(request, MAX_BODY).await
+}
+
+/// The body of a request, of at most so many bytes.
+pub(crate) async fn read_up_to(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let too_large = || {
         let detail =
-            format!("the body has more than {MAX_BODY} bytes: send less, or upload what is big as a file");
+            format!("the body has more than {limit} bytes: send less, or upload what is big as a file");
         Problem::new(ProblemKind::PayloadTooLarge, detail)
     };
     let length =
         request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY as u64) {
+    if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
     let mut pieces = request.into_body().into_data_stream();
@@ -98,7 +103,7 @@ async fn read(request: Request) -> Result<Vec<u8>, Problem> {
             let piece = piece.map_err(|_| {
                 Problem::new(ProblemKind::BadRequest, "the body broke off before its end: send it again")
             })?;
-            if bytes.len() + piece.len() > MAX_BODY {
+            if bytes.len() + piece.len() > limit {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&piece);

@@ -10,7 +10,7 @@ use super::{Problem, ProblemKind};
 
 /// Reads a body. Nesting beyond 128 levels, a key twice in an object, a NUL character, a lone surrogate and bytes that are
 /// no UTF-8 are refused wherever they stand, also in fields that nobody reads. The whole must be an object.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = strict(bytes)?;
     // A list would be read as an object's fields in their order, which nobody means.
     if !value.is_object() {

@@ -77,7 +77,8 @@ impl Service {
         let began_ms = clock::now_ms();
         let drove = match row {
             Ok(Some(mut row)) if row.state != RunState::Ended => {
-                self.0.desk.opened(run, &row.owner);
+                let attendance = RunSpec::of(&row).map(|spec| spec.attendance).unwrap_or_default();
+                self.0.desk.opened(run, &row.owner, attendance);
                 // Tools contain their panics; what is left is a model or a catalogue.
                 let driving = AssertUnwindSafe(self.drive_row(&row, stopped)).catch_unwind();
                 let drove = driving.await.unwrap_or_else(|_panic| {
@@ -252,9 +253,18 @@ impl Service {
             RunInput::Task(text) => Task::new(text.as_str()),
             RunInput::Input(input) => agent.spec().task(input).map_err(|error| failed(error.to_string()))?,
         };
+        let agent = &agent.adjusted(&spec.adjustment).map_err(|error| failed(error.to_string()))?;
         task.history.clone_from(&spec.history);
         task.without_summary = !spec.history.is_empty();
-        if let Some(before) = self.memory_of(row).await? {
+        if let Some(run) = &spec.continues {
+            let before = self.memory_of_run(run).await?;
+            let gone =
+                || failed(format!("the run {run}, which this one goes on with, is not there any more"));
+            let before = before.ok_or_else(gone)?;
+            task.history.splice(..0, before.conversation);
+            task.without_summary = false;
+            task.python = before.python;
+        } else if let Some(before) = self.memory_of(row).await? {
             task.history = before.conversation;
             task.without_summary = false;
             task.python = before.python;
@@ -285,13 +295,18 @@ impl Service {
         else {
             return Ok(None);
         };
-        let before = self.0.store.run(&run).await.map_err(|error| self.stalled_or_failed(error))?;
+        self.memory_of_run(&run).await
+    }
+
+    /// What a run that has ended leaves to the next one.
+    async fn memory_of_run(&self, run: &RunId) -> Result<Option<RunResult>, Drove> {
+        let before = self.0.store.run(run).await.map_err(|error| self.stalled_or_failed(error))?;
         let Some(Offered::Agent(offered)) = before.and_then(|before| self.offered(before.kind, &before.name))
         else {
             return Ok(None);
         };
         // It has ended, so this reads its records and does nothing else.
-        match offered.agent.resume(run).journal(Arc::new(self.0.store.clone())).await {
+        match offered.agent.resume(run.clone()).journal(Arc::new(self.0.store.clone())).await {
             Ok(result) => Ok(Some(result)),
             Err(RunError::Journal(error)) => Err(self.stalled_or_failed(error)),
             Err(error) => Err(failed(format!("what was said before cannot be read: {error}"))),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use martlet::Adjustment;
 use martlet_core::{Message, Principal, RunId};
-use martlet_store::{ApprovalRow, FileId, Fork, Idempotency, Lane, RunKind, RunRow, SessionId};
+use martlet_store::{ApprovalRow, FileId, Fork, Idempotency, Lane, RunKind, RunRow, RunState, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,7 +47,33 @@ pub struct NewTask {
     pub history: Vec<Message>,
     /// Whether the run is driven from the blocking pool, by the synchronous way into the library.
     pub blocking: bool,
+    /// What the caller wants of the agent for this run alone.
+    pub adjustment: Adjustment,
+    /// The run of the owner whose conversation this one goes on with; `history` comes after it.
+    pub continues: Option<RunId>,
+    /// Whether people are there to be asked.
+    pub attendance: Attendance,
+    /// What whoever asks wants to read again of its request.
+    pub(crate) note: Option<Value>,
     fork: Option<Fork>,
+}
+
+/// Whether people are there to answer the questions of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Attendance {
+    /// Questions wait for somebody.
+    #[default]
+    Attended,
+    /// Nobody will answer: what needs a person is denied at once.
+    Unattended,
+}
+
+impl Attendance {
+    fn is_attended(&self) -> bool {
+        *self == Self::Attended
+    }
 }
 
 /// What a run is given.
@@ -85,6 +112,10 @@ impl NewTask {
             idempotency: None,
             history: Vec::new(),
             blocking: false,
+            adjustment: Adjustment::default(),
+            continues: None,
+            attendance: Attendance::default(),
+            note: None,
             fork: None,
         }
     }
@@ -106,6 +137,8 @@ impl NewTask {
             lane: Some(run.lane),
             history: spec.history,
             blocking: spec.blocking,
+            adjustment: spec.adjustment,
+            attendance: spec.attendance,
             fork: Some(fork),
             ..Self::of(spec.input)
         }
@@ -128,6 +161,14 @@ pub(crate) struct RunSpec {
     pub(crate) history: Vec<Message>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) blocking: bool,
+    #[serde(default, skip_serializing_if = "Adjustment::is_empty")]
+    pub(crate) adjustment: Adjustment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) continues: Option<RunId>,
+    #[serde(default, skip_serializing_if = "Attendance::is_attended")]
+    pub(crate) attendance: Attendance,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<Value>,
 }
 
 impl RunSpec {
@@ -212,9 +253,21 @@ impl Service {
         if !task.files.is_empty() && kind == RunKind::Workflow {
             return Err(bad_request("files", "workflows take values and no files: put them into the input"));
         }
+        if let Some(before) = &task.continues {
+            let row = self.store().of(owner).run(before).await.map_err(|error| self.storage(&error))?;
+            let row = row.ok_or_else(|| Problem::not_found("run"))?;
+            if row.kind != RunKind::Agent || row.state != RunState::Ended {
+                let text = "only the run of an agent that has ended can be gone on with";
+                return Err(bad_request("continues", text));
+            }
+        }
         for file in &task.files {
             let row = self.store().of(owner).file(file).await.map_err(|error| self.storage(&error))?;
             row.ok_or_else(|| Problem::not_found("file"))?;
+        }
+        if let Offered::Agent(offered) = &offered {
+            let adjusted = offered.agent.adjusted(&task.adjustment);
+            adjusted.map_err(|error| bad_request("adjustment", error.to_string()))?;
         }
         let lane = task.lane.unwrap_or(match kind {
             RunKind::Agent => Lane::Interactive,
@@ -235,6 +288,10 @@ impl Service {
                 timeout_ms: task.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
                 history: task.history,
                 blocking: task.blocking,
+                adjustment: task.adjustment,
+                continues: task.continues,
+                attendance: task.attendance,
+                note: task.note,
             },
             fork: task.fork,
         })

@@ -6,6 +6,7 @@ mod auth;
 mod document;
 mod faults;
 mod files;
+mod openai;
 mod openapi;
 mod origin;
 mod owners;

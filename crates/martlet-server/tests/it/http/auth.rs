@@ -44,6 +44,10 @@ async fn fault_08_without_a_valid_key_all_are_told_the_same() {
     let expected = nobody.get("/api/v1/me").await;
     assert_eq!(expected.problem(401), "unauthorized");
     assert_eq!(expected.headers["www-authenticate"], "Bearer realm=\"martlet\"");
+    // Where OpenAI's API is spoken it is told in its form, and there alike.
+    let openai = nobody.get("/v1/models").await;
+    assert_eq!(openai.is(401)["error"]["code"], "invalid_api_key");
+    assert_eq!(openai.headers["www-authenticate"], "Bearer realm=\"martlet\"");
     for operation in operations() {
         // They say who they are by these.
         if ["sign_in", "sign_out"].contains(&&*operation.id) {
@@ -63,6 +67,7 @@ async fn fault_08_without_a_valid_key_all_are_told_the_same() {
         let query = format!("{path}?api_key={valid}");
         requests.push(nobody.request(operation.method.clone(), &query));
         requests.push(nobody.request(operation.method.clone(), &query).header("x-api-key", &valid));
+        let expected = if path.starts_with("/v1/") { &openai } else { &expected };
         for request in requests {
             let answer = nobody.send(request).await;
             assert_eq!((answer.status, &answer.text), (expected.status, &expected.text), "{operation:?}");
@@ -260,7 +265,11 @@ async fn what_is_not_in_the_document_is_not_there() {
             let is_known = operations().iter().any(|one| one.path == path && one.method == other);
             if !is_known {
                 let answer = ann.send(ann.request(other.clone(), &path.replace(['{', '}'], "x"))).await;
-                assert_eq!(answer.problem(405), "method_not_allowed", "{other} {path}, known with {method}");
+                let code = match path.starts_with("/v1/") {
+                    true => answer.is(405)["error"]["code"].as_str().unwrap().to_owned(),
+                    false => answer.problem(405),
+                };
+                assert_eq!(code, "method_not_allowed", "{other} {path}, known with {method}");
             }
         }
     }

@@ -27,7 +27,12 @@ async fn the_document_is_served_to_all() {
 
 fn is_well_refused(answer: &Answer, what: &str) {
     assert!(answer.status.as_u16() < 500, "{what}: {answer:?}");
-    if answer.status.is_client_error() {
+    if answer.status.is_client_error() && answer.headers[CONTENT_TYPE] == "application/json" {
+        // In OpenAI's form, where that is what is spoken.
+        let error = &answer.json()["error"];
+        let is_told = ["message", "type", "code"].iter().all(|name| error[name].is_string());
+        assert!(is_told && answer.json().as_object().unwrap().len() == 1, "{what}: {error}");
+    } else if answer.status.is_client_error() {
         assert_eq!(answer.headers[CONTENT_TYPE], "application/problem+json", "{what}: {answer:?}");
         let problem = answer.json();
         assert_eq!(problem["status"], answer.status.as_u16(), "{what}");

@@ -231,8 +231,31 @@ impl Server {
         agents: Agents,
         mount: impl FnOnce(Router) -> Router,
     ) -> Self {
+        Self::start_offering(folder, service, http, agents, |_, catalog| catalog, mount).await
+    }
+
+    /// Where more is on offer.
+    pub(crate) async fn start_with_more(
+        service: ServiceOptions,
+        more: impl FnOnce(&Foundation, Catalog) -> Catalog,
+    ) -> Self {
+        let (folder, http) = (tempfile::tempdir().unwrap(), HttpOptions::new(Auth::Keys));
+        let mut server =
+            Self::start_offering(folder.path(), service, http, agents(), more, |router| router).await;
+        server.folder = Some(folder);
+        server
+    }
+
+    async fn start_offering(
+        folder: &Path,
+        service: ServiceOptions,
+        http: HttpOptions,
+        agents: Agents,
+        more: impl FnOnce(&Foundation, Catalog) -> Catalog,
+        mount: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let foundation = Foundation::open(folder, service).unwrap();
-        let catalog = agents.catalog(&foundation);
+        let catalog = more(&foundation, agents.catalog(&foundation));
         let service = foundation.serve(catalog).await.unwrap();
         let app = mount(router(service.clone(), http));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -232,7 +232,7 @@ async fn the_files_of_a_run_are_read_also_after_a_restart_and_by_the_next_run_of
     };
     let approve = async |service: &Service| {
         let asked = question(service).await;
-        service.answer(&asked, Some(asked.digest), Answer::Approve, &ann()).await.unwrap();
+        service.answer(&asked, Some(asked.digest), Answer::Approve { for_run: false }, &ann()).await.unwrap();
     };
     let first = ask(&service, vec![FileId::from_bits(9)]).await;
     stands(&service, &first, RunState::Waiting).await;

@@ -5,7 +5,7 @@ use martlet_server::{Auth, HttpOptions};
 use martlet_testkit::{FakeServer, Reply};
 use serde_json::{Value, json};
 
-use super::{Blocks, data, golden, quick, serving};
+use super::{Blocks, data, quick, serving};
 use crate::http::Server;
 use crate::http::server::{Client, agents};
 
@@ -51,8 +51,38 @@ async fn a_stream_is_what_it_was_and_goes_on_from_any_place() {
     let body = json!({"model": "agent:seeker", "input": "Where are the keys?", "stream": true});
     let blocks = Blocks::post(&ann, PATH, &body).await.all().await;
     let told: Vec<_> = blocks.iter().filter(|block| !block.starts_with(':')).cloned().collect();
-    golden!("openai_response_stream", told.join("\n\n"));
     let seen: Vec<_> = told.iter().filter_map(|block| data(block)).collect();
+    let kinds: Vec<_> = seen.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
+    for (block, kind) in told.iter().zip(&kinds) {
+        assert!(block.starts_with(&format!("event: {kind}\ndata: {{")), "{block}");
+    }
+    let item = |inner: &[&'static str]| {
+        let all = ["response.output_item.added"].into_iter().chain(inner.iter().copied());
+        all.chain(["response.output_item.done"]).collect::<Vec<_>>()
+    };
+    let expected = [
+        vec!["response.created", "response.in_progress"],
+        item(&[
+            "response.content_part.added",
+            "response.reasoning_text.delta",
+            "response.reasoning_text.done",
+            "response.content_part.done",
+        ]),
+        item(&[
+            "response.mcp_call.in_progress",
+            "response.mcp_call_arguments.delta",
+            "response.mcp_call_arguments.done",
+            "response.mcp_call.completed",
+        ]),
+        item(&[
+            "response.content_part.added",
+            "response.output_text.delta",
+            "response.output_text.done",
+            "response.content_part.done",
+        ]),
+        vec!["response.completed"],
+    ];
+    assert_eq!(kinds, expected.concat());
     let id = seen[0]["response"]["id"].clone();
     for (number, frame) in seen.iter().enumerate() {
         assert_eq!(frame["sequence_number"], number, "{frame}");

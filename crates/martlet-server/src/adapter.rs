@@ -3,15 +3,23 @@
 //! None of them keeps anything: what they show is made of the store, by a [`Follower`](crate::follow::Follower) or of the
 //! rows of runs.
 
+pub(crate) mod attach;
+pub(crate) mod dag;
+pub(crate) mod telling;
+pub(crate) mod told;
+
 use martlet_core::Principal;
 use martlet_store::{NewSession, RunRow, SessionId, StoreErrorKind, ValueId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::wait::Ephemeral;
 use crate::clock;
 use crate::problem::{Problem, ProblemKind};
 use crate::router::Api;
 use crate::service::{NewTask, bad_request};
+
+/// The tools that a client withholds that wants no search of the web.
+pub(crate) const WEB_TOOLS: [&str; 3] = ["web_search", "visit_webpage", "download_images"];
 
 /// Does a task and waits for its end, also while people are asked.
 pub(crate) async fn done(api: &Api, owner: &Principal, task: NewTask) -> Result<RunRow, Problem> {
@@ -28,6 +36,19 @@ pub(crate) async fn done(api: &Api, owner: &Principal, task: NewTask) -> Result<
     };
     ephemeral.detach();
     Ok(row)
+}
+
+/// What a workflow is given: the values that a client sends along, and what the user says as `task`.
+pub(crate) fn workflow_task(text: String, given: Option<Map<String, Value>>) -> NewTask {
+    match given {
+        Some(mut state) if !state.is_empty() => {
+            if !text.trim().is_empty() {
+                state.entry("task").or_insert(text.into());
+            }
+            NewTask::input(state.into())
+        }
+        _ => NewTask::words(text),
+    }
 }
 
 /// The answer of a run that has one.

@@ -2,7 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod catalog;
-mod display;
+pub(crate) mod display;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod files;

@@ -208,12 +208,22 @@ fn used(api: &Api, grant: Grant, row: Option<&KeyRow>, now_ms: u64) -> Caller {
     Caller { principal: grant.owner, scopes: grant.scopes, key: Some(grant.key), sign_in: None }
 }
 
-/// The key in `Authorization: Bearer …` or `x-api-key`, if there is one; where both are there, they must be the same.
+/// The key in `Authorization: Bearer …`, `x-api-key` or `x-hf-authorization: Bearer …`, if there is one; where several are
+/// there, they must be the same.
 fn shown_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut shown = None;
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| (value, true));
     let plain = headers.get_all("x-api-key").iter().map(|value| (value, false));
-    for (value, is_bearer) in bearers.chain(plain) {
+    // Where Gradio's Python client puts its `token`. It puts there what it finds on the machine, too: only a key counts.
+    let of_gradio = headers.get_all("x-hf-authorization").iter().map(|value| (value, true));
+    let of_gradio = of_gradio.filter(|(value, _)| {
+        value
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once(' '))
+            .is_some_and(|(_, key)| key.trim().starts_with("mrt_"))
+    });
+    for (value, is_bearer) in bearers.chain(plain).chain(of_gradio) {
         let text = value.to_str().map_err(|_| Problem::unauthorized())?.trim();
         let key = match text.split_once(' ') {
             Some((scheme, key)) if is_bearer && scheme.eq_ignore_ascii_case("bearer") => key.trim(),

@@ -48,7 +48,7 @@ fn preflight() -> Response {
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, x-api-key, content-type, accept, last-event-id, idempotency-key, prefer",
+            "authorization, x-api-key, content-type, accept, last-event-id, idempotency-key, prefer, x-gradio-user",
         ),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ];

@@ -47,14 +47,11 @@ pub(crate) enum Shown {
 /// What streams in between events.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(dead_code, reason = "for the protocols to come")]
 pub(crate) enum Streamed {
     /// A piece of a model's reply.
     Delta { step: u32, delta: Delta },
-    /// Text that a program printed.
-    Printed { step: u32, text: String },
     /// The same of a run in the run.
-    Child { child: RunId, name: String, update: Box<Streamed> },
+    Child { child: RunId, update: Box<Streamed> },
     /// Something else.
     #[serde(other)]
     Other,

@@ -23,6 +23,8 @@
 
 mod adapter;
 pub mod admission;
+mod ag_ui;
+mod ai_sdk;
 mod api;
 mod auth;
 mod catalog;
@@ -30,6 +32,7 @@ mod clock;
 mod cross_site;
 mod desk;
 mod follow;
+mod gradio;
 mod hub;
 mod ids;
 pub mod keys;

@@ -19,6 +19,7 @@ use crate::origin::{agent, ask, dag, history, tools};
 use crate::page::render;
 use crate::problem::ProblemDetails;
 use crate::router::Api;
+use crate::{ag_ui, ai_sdk, gradio};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -33,6 +34,9 @@ use crate::router::Api;
         (name = "keys", description = "Who may do what."),
         (name = "page", description = "What the chat page needs besides."),
         (name = "openai", description = "The API of OpenAI, for its clients."),
+        (name = "gradio", description = "What the clients of Gradio use."),
+        (name = "ai-sdk", description = "What the chats of Vercel's AI SDK use."),
+        (name = "ag-ui", description = "What the clients of AG-UI use."),
         (name = "origin", description = "The endpoints of other agent servers, with their JSON."),
     ),
 )]
@@ -85,6 +89,11 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(responses::get_response, responses::delete_response))
         .routes(routes!(responses::cancel_response))
         .routes(routes!(responses::list_input_items))
+        .merge(gradio::routes())
+        .routes(routes!(ai_sdk::chat))
+        .routes(routes!(ai_sdk::resume))
+        .routes(routes!(ai_sdk::stop))
+        .routes(routes!(ag_ui::run_agent))
         // Uploads have a limit of their own; the other bodies are read by an extractor that has one.
         .layer(DefaultBodyLimit::disable())
 }

@@ -14,6 +14,7 @@ use martlet_core::{Principal, RunId};
 use martlet_store::{KeyId, RunRow, Store, StoreError, StoreErrorKind};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::gradio::Lobby;
 use crate::options::HttpOptions;
 use crate::problem::{Problem, ProblemKind};
 use crate::service::Service;
@@ -56,6 +57,7 @@ struct Inner {
     planning: tokio::sync::Semaphore,
     rendering: Arc<tokio::sync::Semaphore>,
     began_ms: u64,
+    gradio: Lobby,
 }
 
 impl Api {
@@ -73,11 +75,17 @@ impl Api {
             options,
             noted: Mutex::default(),
             uploading: tokio::sync::Mutex::default(),
+            gradio: Lobby::default(),
         }))
     }
 
     pub(crate) fn service(&self) -> &Service {
         &self.0.service
+    }
+
+    /// What Gradio's clients have not seen yet.
+    pub(crate) fn gradio(&self) -> &Lobby {
+        &self.0.gradio
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -434,6 +434,18 @@ impl Service {
         self.submit(owner, NewTask::again(run, RunSpec::of(run)?, fork)).await
     }
 
+    /// Makes another run in the place of one: it begins as that one did, with the same memory of the conversation, and its
+    /// answer is what the session remembers.
+    ///
+    /// # Errors
+    /// If it cannot be taken now.
+    pub(crate) async fn regenerate(&self, owner: &Principal, run: &RunRow) -> Result<RunRow, Problem> {
+        let fork = Fork { run: run.id.clone(), step: 1 };
+        let mut task = NewTask::again(run, RunSpec::of(run)?, fork);
+        task.session.clone_from(&run.session);
+        self.submit(owner, task).await
+    }
+
     /// Where a run stands in the queue; nothing for one that does not wait there.
     pub fn place(&self, run: &RunId) -> Option<Place> {
         lock(&self.0.admission).place(run)

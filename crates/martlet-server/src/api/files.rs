@@ -91,18 +91,28 @@ pub(crate) async fn create_files(
     State(api): State<Api>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
+    let rows = keep_form(&api, &caller.principal, form).await?;
+    let files = rows.into_iter().map(Into::into).collect();
+    Ok((StatusCode::CREATED, Json(Files { files })).into_response())
+}
+
+/// Keeps all files of a form, or none.
+pub(crate) async fn keep_form(
+    api: &Api,
+    owner: &Principal,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Vec<FileRow>, Problem> {
     let mut form = form.map_err(|_| {
         let text = "send the files as a form: `Content-Type: multipart/form-data; boundary=…`";
         Problem::new(ProblemKind::UnsupportedMediaType, text)
     })?;
     let mut kept = Kept { api: api.clone(), rows: Vec::new() };
-    let keeping = timeout(TOTAL_TIME, keep_all(&api, &caller.principal, &mut form, &mut kept.rows));
+    let keeping = timeout(TOTAL_TIME, keep_all(api, owner, &mut form, &mut kept.rows));
     keeping.await.unwrap_or_else(|_| Err(too_slow()))?;
     if kept.rows.is_empty() {
         return Err(bad_request("file", "there is no file in the form"));
     }
-    let files = std::mem::take(&mut kept.rows).into_iter().map(Into::into).collect();
-    Ok((StatusCode::CREATED, Json(Files { files })).into_response())
+    Ok(std::mem::take(&mut kept.rows))
 }
 
 /// What was kept of an upload so far. It is removed if the upload fails, or its client goes away.
@@ -163,7 +173,7 @@ async fn read(mut field: Field<'_>) -> Result<Bytes, Problem> {
     Ok(data.freeze())
 }
 
-async fn keep(
+pub(crate) async fn keep(
     api: &Api,
     owner: &Principal,
     name: String,
@@ -230,9 +240,14 @@ pub(crate) async fn get_file(
     State(api): State<Api>,
     Path(id): Path<FileId>,
 ) -> Result<Response, Problem> {
-    let owned = api.store().of(&caller.principal);
-    let row = owned.file(&id).await.map_err(|error| api.failed(error))?;
-    let data = owned.file_data(&id).await.map_err(|error| api.failed(error))?;
+    content(&api, &caller.principal, &id).await
+}
+
+/// The content of a file of this owner, to be saved.
+pub(crate) async fn content(api: &Api, owner: &Principal, id: &FileId) -> Result<Response, Problem> {
+    let owned = api.store().of(owner);
+    let row = owned.file(id).await.map_err(|error| api.failed(error))?;
+    let data = owned.file_data(id).await.map_err(|error| api.failed(error))?;
     let (Some(row), Some(data)) = (row, data) else { return Err(Problem::not_found("file")) };
     let headers = [(CONTENT_TYPE, row.media_type), (CONTENT_DISPOSITION, attachment(&row.name))];
     Ok((headers, data).into_response())

@@ -265,7 +265,7 @@ pub(crate) async fn scenarios(
 }
 
 /// A time in the form of ISO 8601, in UTC.
-fn iso(ms: u64) -> String {
+pub(crate) fn iso(ms: u64) -> String {
     let at = OffsetDateTime::UNIX_EPOCH
         .saturating_add(Duration::milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)));
     let (date, time) = (at.date(), at.time());

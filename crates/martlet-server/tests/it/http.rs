@@ -1,5 +1,7 @@
 //! The HTTP API, as its clients meet it: over TCP, with models that follow a script.
 
+mod ag_ui;
+mod ai_sdk;
 mod api;
 mod approvals;
 mod auth;
@@ -7,6 +9,8 @@ mod document;
 mod faults;
 mod files;
 mod openai;
+mod golden;
+mod gradio;
 mod openapi;
 mod origin;
 mod owners;

@@ -443,6 +443,8 @@ impl Frames {
                     match line.split_once(": ") {
                         Some(("id", id)) => frame.id = Some(id.parse().unwrap()),
                         Some(("event", name)) => frame.event = name.into(),
+                        // So ends a stream of other protocols.
+                        Some(("data", "[DONE]")) => frame.event = "done".into(),
                         Some(("data", data)) => frame.data = serde_json::from_str(data).unwrap(),
                         _ => {}
                     }

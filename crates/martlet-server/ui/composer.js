@@ -78,9 +78,14 @@ export class Composer {
     this.box.focus();
   }
 
-  /** Puts a text into the box. With `editing`, the next message is a branch in the place of an earlier one. */
-  put(text, editing = null) {
+  /**
+   * Puts a text into the box, and the files that came with it. With `editing`, the next message is a branch in the place of an
+   * earlier one.
+   */
+  put(text, editing = null, files = []) {
     this.box.value = text;
+    this.uploads.clear();
+    this.uploads.keep(files ?? []);
     this.editing = editing;
     this.banner.hidden = !editing;
     if (editing) {

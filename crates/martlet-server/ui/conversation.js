@@ -34,7 +34,7 @@ export class Conversation {
     this.note = h('p.branch-note', { hidden: true });
     this.runs = h('div.runs');
     this.section.append(this.earlier, this.note, this.runs);
-    this.waiting = new WaitingMessages({ takenBack: (row, text) => this.takenBack(row, text) });
+    this.waiting = new WaitingMessages({ takenBack: (row, text, files) => this.takenBack(row, text, files) });
     this.scroller = new Scroller(this.section);
     this.near = new IntersectionObserver((entries) => this.seen(entries), { root: this.section, rootMargin: '600px' });
     this.onApprovals = () => this.showApprovals();
@@ -316,7 +316,8 @@ export class Conversation {
   }
 
   async edit(view) {
-    this.host.composer.put(await this.complete(view), view.run);
+    const { task, files } = await this.asked(view);
+    this.host.composer.put(task, view.run, files);
   }
 
   async retry(view) {
@@ -327,10 +328,17 @@ export class Conversation {
         location.hash = `#/r/${row.id}`;
         return;
       }
-      await this.branch(run, { task: await this.complete(view), agent: run.name });
+      await this.branch(run, { ...await this.asked(view), agent: run.name });
     } catch (problem) {
       toast(problem);
     }
+  }
+
+  /** What was asked, with the files that came with it. */
+  async asked(view) {
+    const task = await this.complete(view);
+    const { files } = await get(`runs/${view.run.id}`).catch(() => view.run);
+    return { task, files };
   }
 
   /** The last question, back into the box. */
@@ -345,10 +353,10 @@ export class Conversation {
     return Boolean(view);
   }
 
-  takenBack(row, text) {
+  takenBack(row, text, files) {
     this.behind = this.behind.filter((other) => other.id !== row.id);
     this.settle();
-    if (text !== null) this.host.composer.put(text);
+    if (text !== null) this.host.composer.put(text, null, files);
     announce(text === null ? 'Removed.' : 'Taken back for editing.');
   }
 

@@ -44,15 +44,26 @@ export class Uploads {
     this.show();
   }
 
-  async start(file) {
-    const leave = new AbortController();
-    const bar = h('progress', { max: '1', value: '0', 'aria-label': `Upload of ${file.name}` });
-    const note = h('span.note', null, '0 %');
-    const remove = h('button.quiet', { type: 'button', 'aria-label': `Remove ${file.name}`, onclick: () => this.remove(item) }, icon('close'));
-    const element = h('li.attachment', { 'data-state': 'uploading' }, icon('file'), h('span.attachment-name', { title: file.name }, file.name), note, bar, remove);
-    const item = { element, leave, file: null, name: file.name };
+  /** Files that are on the server already. */
+  keep(files) {
+    for (const file of files) this.list(file, 'done', file, h('span.note', null, bytes(file.size)));
+    this.show();
+  }
+
+  list({ name }, state, file, ...notes) {
+    const remove = h('button.quiet', { type: 'button', 'aria-label': `Remove ${name}`, onclick: () => this.remove(item) }, icon('close'));
+    const element = h('li.attachment', { 'data-state': state }, icon('file'), h('span.attachment-name', { title: name }, name), ...notes, remove);
+    const item = { element, leave: new AbortController(), file, name };
     this.items.push(item);
     this.element.append(element);
+    return item;
+  }
+
+  async start(file) {
+    const bar = h('progress', { max: '1', value: '0', 'aria-label': `Upload of ${file.name}` });
+    const note = h('span.note', null, '0 %');
+    const item = this.list(file, 'uploading', null, note, bar);
+    const { element, leave } = item;
     try {
       item.file = await upload(file, (share) => {
         bar.value = share;

@@ -49,13 +49,13 @@ export class WaitingMessages {
 
   async takeBack(row, isEdit) {
     try {
-      const whole = row.task ? row : await get(`runs/${row.id}`);
+      const whole = row.task && row.files ? row : await get(`runs/${row.id}`);
       const after = await post(`runs/${row.id}/cancel`, {});
       if (after.started_ms && after.outcome !== 'cancelled') {
         toast({ title: 'It has begun already', detail: 'The message can no longer be taken back.', todo: 'Stop the run instead.' });
         return;
       }
-      this.host.takenBack(row, isEdit ? whole.task : null);
+      this.host.takenBack(row, isEdit ? whole.task : null, whole.files);
       await forget(row.id);
     } catch (problem) {
       toast(problem);

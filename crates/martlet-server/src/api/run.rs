@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::files::FileView;
 use crate::problem::Problem;
 use crate::router::Api;
 use crate::service::{RunInput, RunSpec};
@@ -67,6 +68,9 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>)]
     input: Option<Value>,
+    /// The files that came with it and are still there; of one run alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<FileView>>,
 }
 
 /// Tokens.
@@ -175,6 +179,17 @@ impl RunView {
         })
     }
 
+    /// With what was asked for, and the files that came with it.
+    pub(crate) async fn with_files(api: &Api, row: RunRow) -> Result<Self, Problem> {
+        let (owner, spec) = (row.owner.clone(), RunSpec::of(&row)?);
+        let mut files = Vec::new();
+        for id in &spec.files {
+            let file = api.store().of(&owner).file(id).await.map_err(|error| api.failed(error))?;
+            files.extend(file.map(FileView::from));
+        }
+        Ok(Self { files: Some(files), ..Self::whole(api, row)? })
+    }
+
     /// As it stands in lists.
     pub(crate) fn listed(api: &Api, row: RunRow) -> Self {
         let place = match row.state {
@@ -208,6 +223,7 @@ impl RunView {
             }),
             task: None,
             input: None,
+            files: None,
         }
     }
 

@@ -237,7 +237,7 @@ pub(crate) async fn get_run(
     Path(id): Path<RunId>,
 ) -> Result<Json<RunView>, Problem> {
     let row = api.run(&caller.principal, &id).await?;
-    RunView::whole(&api, row).map(Json)
+    RunView::with_files(&api, row).await.map(Json)
 }
 
 /// Deletes a run that has ended, with its events and questions.

@@ -1,7 +1,7 @@
 // Folding stored events into the model of a run. The same events in the same order always give the same model.
 
 import { RunModel } from './run-model.js';
-import { asText, cost, sum } from './format.js';
+import { asText, cost, sum, unlabelled } from './format.js';
 import { at } from './prices.js';
 
 const ms = (timing) => (timing ? timing.elapsed_us / 1000 : null);
@@ -35,7 +35,7 @@ const FOLDS = {
       if (card) step.drop(card);
     } else {
       const timing = { elapsedMs: ms(event.timing), startedMs: event.timing.started_ms };
-      (card ?? step.card('thought')).set({ text: thought.trim(), reasoning, isLive: false, state: 'done', ...timing });
+      (card ?? step.card('thought')).set({ text: unlabelled(thought).trim(), reasoning, isLive: false, state: 'done', ...timing });
     }
     step.usage = add(step.usage, event.usage);
     step.rev += 1;

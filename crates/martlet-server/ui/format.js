@@ -88,3 +88,8 @@ export function preview(text, length = 90) {
 export function lines(text) {
   return text ? text.replace(/\n$/, '').split('\n').length : 0;
 }
+
+/** What a model wrote, without the word with which prompts ask it to begin: the card says it already. */
+export function unlabelled(text) {
+  return text.replace(/^\s*thoughts?:\s*/i, '');
+}

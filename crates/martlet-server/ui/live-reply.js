@@ -1,5 +1,7 @@
 // A model's reply while it is being written. What it is taken apart into is provisional: the event that follows says it for good.
 
+import { unlabelled } from './format.js';
+
 const OPENING = /(?:^|\n)```(?:python3?|py|tool_code|ipython)?[ \t]*\n|<code>\n?|<python>\n?/i;
 const CLOSING = /\n```|<\/code>|<\/python>/i;
 
@@ -30,7 +32,8 @@ export class LiveReply {
   /** The text for people and the program, as far as they go. */
   parts() {
     this.isFresh = false;
-    const { text, reasoning } = this;
+    const { reasoning } = this;
+    const text = unlabelled(this.text);
     // Plans and judgements are written as JSON, which is shown as what it says once it is complete.
     if (this.strategy === 'reasoning' && /^\s*(```json|\{)/.test(text)) {
       return { thought: 'Thinking…', reasoning, code: '' };

@@ -90,6 +90,7 @@ impl RefusalKind {
     fn reason(self, limit: u32) -> String {
         match self {
             Self::QueueFull => format!("the server's queue of {limit} runs is full"),
+            Self::UserLimit if limit == 1 => "one of your runs is waiting, which is the most that may".into(),
             Self::UserLimit => format!("{limit} of your runs are waiting, which is the most that may"),
             Self::Draining => "the server is shutting down".into(),
         }

@@ -305,6 +305,11 @@ def _():
     assert "green" in response.output_text, response
 
 
+def questions_of(run):
+    with urllib.request.urlopen(f"{lib.URL}/api/v1/approvals") as answer:
+        return [one for one in json.load(answer)["approvals"] if one["run"] == run]
+
+
 @lib.test("a chat waits for approval if it is asked to, and is denied otherwise")
 def _():
     denied = client.chat.completions.create(model="agent:caller", messages=said("careful"))
@@ -315,8 +320,8 @@ def _():
         delta = chunk.choices[0].delta
         if "needs a person" in (getattr(delta, "reasoning_content", None) or ""):
             run = stream.response.headers["x-request-id"]
-            with urllib.request.urlopen(f"{lib.URL}/api/v1/approvals") as answer:
-                [question] = [one for one in json.load(answer)["approvals"] if one["run"] == run]
+            # That a person is needed is told first, and then the question is put to people.
+            [question] = lib.until(lambda: questions_of(run))
             request = urllib.request.Request(
                 f"{lib.URL}/api/v1/approvals/{question['id']}", data=b'{"decision": "approve"}',
                 headers={"content-type": "application/json"},

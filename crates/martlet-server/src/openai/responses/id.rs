@@ -31,7 +31,8 @@ impl ResponseId {
     /// Reads an id; nothing if it is none.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("resp_")?.split('_');
-        let run = RunId::new(format!("run_{}", parts.next()?)).ok()?;
+        let run = parts.next().filter(|stem| !stem.is_empty())?;
+        let run = RunId::new(format!("run_{run}")).ok()?;
         let id = match (parts.next(), parts.next(), parts.next()) {
             (None, None, None) => Self::first(&run),
             (Some(after), Some(since_ms), None) => {

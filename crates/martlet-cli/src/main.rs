@@ -44,6 +44,18 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == sandbox::WORKER) {
         return martlet::sandbox::worker_main();
     }
+    #[cfg(unix)]
+    {
+        use martlet::tools::documents;
+        const READER: &str = "document-reader";
+        if std::env::args_os().nth(1).is_some_and(|first| first == READER) {
+            return documents::reader_main();
+        }
+        // A program whose place is unknown reads documents itself.
+        if let Ok(program) = std::env::current_exe() {
+            documents::read_with(program, READER);
+        }
+    }
     let cli = Cli::of_process();
     let verbose = cli.command.is_verbose();
     let exit = perform(cli.command).unwrap_or_else(|failure| failure.tell(verbose));

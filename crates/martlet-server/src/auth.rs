@@ -252,7 +252,11 @@ fn of_proxy(header: &UserHeader, parts: &Parts) -> Result<Option<Caller>, Proble
         return Ok(None);
     }
     let mut values = parts.headers.get_all(&header.name).iter();
-    let (Some(user), None) = (values.next(), values.next()) else { return Ok(None) };
+    let Some(user) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        // One of them is not the proxy's.
+        return Err(Problem::unauthorized());
+    }
     let user = user.to_str().map_err(|_| Problem::unauthorized())?.trim();
     let principal = Principal::new(&header.tenant, user).map_err(|_| Problem::unauthorized())?;
     Ok(Some(Caller { principal, scopes: header.scopes, key: None, sign_in: None }))

@@ -11,7 +11,7 @@ mod ask_user;
 mod blocking;
 mod context;
 #[cfg(feature = "documents")]
-mod documents;
+pub mod documents;
 mod encoding;
 mod error;
 mod files;

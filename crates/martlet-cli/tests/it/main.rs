@@ -6,6 +6,8 @@ mod approvals;
 mod chat;
 mod commands;
 mod config;
+#[cfg(unix)]
+mod documents;
 mod python;
 mod run;
 #[cfg(unix)]

@@ -25,6 +25,7 @@ use super::form::{Form, Style};
 use crate::adapter::telling::{Gone, Telling};
 use crate::auth::{Caller, Reader, Runner};
 use crate::ids::random_bits;
+use crate::keys::Scope;
 use crate::problem::{Body, Path, Problem, ProblemKind, Query};
 use crate::router::Api;
 use crate::service::{NewTask, bad_request};
@@ -212,7 +213,9 @@ impl Visiting {
             // Only the owner's runs are ever shown.
             let Ok(row) = self.api.run(&self.caller.principal, &run).await else { continue };
             let form = Form::new(&row, Style::Queue);
-            let telling = Telling::new(&self.api, self.caller.clone(), row, form, 0, Gone::Cancel);
+            // Who may only read must not end a run by going away.
+            let gone = if self.caller.scopes.allow(Scope::Run) { Gone::Cancel } else { Gone::Detach };
+            let telling = Telling::new(&self.api, self.caller.clone(), row, form, 0, gone);
             let event = stream::unfold(telling, async |mut telling| {
                 let frames = telling.next().await?;
                 Some((frames, telling))

@@ -280,6 +280,12 @@ pub(super) async fn messages(
     said: &[Said],
     elsewhere_is: Elsewhere,
 ) -> Result<Vec<Message>, Fault> {
+    let kept =
+        said.iter().flat_map(|one| &one.pieces).filter(|piece| matches!(piece, Piece::Kept(_))).count();
+    if kept > MAX_FILES {
+        let text = format!("at most {MAX_FILES} files that were uploaded before can be named in a request");
+        return Err(Fault::invalid("messages", "too_many_files", text));
+    }
     let mut messages = Vec::with_capacity(said.len());
     for (place, one) in said.iter().enumerate() {
         let mut parts = Vec::with_capacity(one.pieces.len());

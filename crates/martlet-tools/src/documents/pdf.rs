@@ -1,17 +1,15 @@
 //! The text of PDF files.
 
 use lopdf::{Document, LoadOptions};
+use serde::{Deserialize, Serialize};
 
 /// The most bytes that one stream of a file may unfold to, and the content of one page.
 const MAX_STREAM: usize = 16 * 1024 * 1024;
 /// The most objects of a file.
 const MAX_OBJECTS: usize = 500_000;
-/// The most characters of a file that is read in one go.
-#[cfg(feature = "web")]
-const MAX_CHARS: usize = 2_000_000;
 
 /// The text of some pages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pages {
     /// Each page below its number.
     pub(crate) text: String,
@@ -67,15 +65,6 @@ pub(crate) fn pages(bytes: &[u8], first: usize, count: usize, max_chars: usize) 
     }
     pages.text.truncate(pages.text.trim_end().len());
     Ok(pages)
-}
-
-/// The text of a whole file.
-///
-/// # Errors
-/// As [`pages`].
-#[cfg(feature = "web")]
-pub(crate) fn whole_text(bytes: &[u8]) -> Result<String, String> {
-    pages(bytes, 1, usize::MAX, MAX_CHARS).map(|pages| pages.text)
 }
 
 /// Without characters that no text has, and without empty lines.

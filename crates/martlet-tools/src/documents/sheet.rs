@@ -6,6 +6,7 @@ mod xls;
 use std::io::Cursor;
 
 use calamine::{Data, DataRef, ExcelDateTime, Ods, Range, Reader as _, Xls, Xlsx};
+use serde::{Deserialize, Serialize};
 
 use super::archive;
 
@@ -15,7 +16,7 @@ const MAX_CELLS: usize = 5_000_000;
 const MAX_CELL: usize = 32_767;
 
 /// The formats of spreadsheets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Xlsx,
     Ods,
@@ -23,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 /// Some rows of a sheet.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rows {
     /// The sheet.
     pub(crate) sheet: String,
@@ -66,7 +67,10 @@ pub(crate) fn rows(
             Ok(window.into_rows(sheet, sheets))
         }
         Kind::Ods => {
-            ods::check(&archive::part(bytes, "content.xml").unwrap_or_default(), MAX_CELLS)?;
+            let content = archive::part(bytes, "content.xml");
+            let content =
+                content.ok_or("the spreadsheet cannot be read: it has no content, or one that is no text")?;
+            ods::check(&content, MAX_CELLS)?;
             let mut workbook: Ods<_> = Ods::new(Cursor::new(bytes)).map_err(|error| damaged(&error))?;
             let (sheet, sheets) = chosen(workbook.sheet_names(), sheet)?;
             let range = workbook.worksheet_range(&sheet).map_err(|error| damaged(&error))?;

@@ -46,9 +46,6 @@ impl Guarded {
     /// The addresses of `name` that may be connected to.
     pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, FetchError> {
         let found = self.lookup.lookup(name).await.unwrap_or_default();
-        if self.proxy.as_deref() == Some(name) {
-            return Ok(found);
-        }
         let mut refused = None;
         let mut allowed = Vec::with_capacity(found.len());
         for address in found {
@@ -72,7 +69,11 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let this = self.clone();
         Box::pin(async move {
-            let addresses = this.addresses(name.as_str()).await?;
+            // Where there is a proxy, nothing else is connected to; what it is asked for was checked before.
+            let addresses = match this.proxy.as_deref() == Some(name.as_str()) {
+                true => this.lookup.lookup(name.as_str()).await.unwrap_or_default(),
+                false => this.addresses(name.as_str()).await?,
+            };
             // The port is that of the address that is fetched.
             let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(addresses) as Addrs)

@@ -10,7 +10,7 @@ pub(super) fn check(content: &str, limit: usize) -> Result<(), String> {
     let mut table = Table::default();
     let mut row = Row::default();
     for tag in content.split('<').skip(1) {
-        let name = tag.split([' ', '>', '/', '\n', '\t']).next().unwrap_or_default();
+        let name = tag.split([' ', '>', '/', '\n', '\t', '\r']).next().unwrap_or_default();
         match name {
             "table:table" => {
                 all = all.saturating_add(table.cells());
@@ -76,9 +76,10 @@ struct Row {
 
 /// How often something stands there: the number in an attribute, or 1.
 fn attribute(tag: &str, name: &str) -> usize {
-    let value = tag.split_once(name).and_then(|(_, rest)| rest.split(['"', '\'']).nth(1));
+    // It may stand there under a name that only ends so, too: the largest counts.
+    let values = tag.split(name).skip(1).map(|rest| rest.split(['"', '\'']).nth(1).unwrap_or_default());
     // What is no number is none for the reader either, or one that is too large.
-    value.map_or(1, |value| value.trim().parse().unwrap_or(usize::MAX))
+    values.map(|value| value.trim().parse().unwrap_or(usize::MAX)).max().unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -204,7 +204,9 @@ async fn a_proxy_is_used_only_where_one_is_set_and_is_not_asked_for_private_addr
     .unwrap();
     assert_eq!(&client.get("http://public.test/page").await.unwrap().body[..], b"hello");
     assert_eq!(proxy.paths(), ["http://public.test/page"]);
-    for address in ["http://inner.test/", "http://127.0.0.1/", "http://169.254.169.254/"] {
+    for address in
+        ["http://inner.test/", "http://127.0.0.1/", "http://169.254.169.254/", "http://proxy.test:9200/"]
+    {
         assert_eq!(client.get(address).await.unwrap_err().kind(), FetchErrorKind::Refused, "{address}");
     }
     assert_eq!(proxy.paths().len(), 1);

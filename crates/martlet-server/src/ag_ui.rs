@@ -41,7 +41,7 @@ pub(crate) struct Asked {
     post, path = "/agui/{agent}", operation_id = "ag_ui_run", tag = "ag-ui", request_body = RunAgentInput,
     params(("agent" = String, Path, description = "The agent, or `workflow:` and the name of a workflow."), Asked),
     responses(
-        (status = 200, description = "The events.", content((String = "text/event-stream"))),
+        (status = 200, description = "The events.", content((Object = "text/event-stream"))),
         (status = 404, description = "There is no such agent."),
         (status = 409, description = "The thread waits for answers that the request has not."),
     ),

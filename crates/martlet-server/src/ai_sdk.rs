@@ -48,7 +48,7 @@ pub(crate) struct Asked {
 /// that waits, that run goes on.
 #[utoipa::path(
     post, path = "/api/chat", operation_id = "ai_sdk_chat", tag = "ai-sdk", request_body = Chat, params(Asked),
-    responses((status = 200, description = "The parts of the message.", content((String = "text/event-stream")))),
+    responses((status = 200, description = "The parts of the message.", content((Object = "text/event-stream")))),
 )]
 pub(crate) async fn chat(
     Runner(caller): Runner,
@@ -100,7 +100,7 @@ pub(crate) async fn chat(
     get, path = "/api/chat/{chat}/stream", operation_id = "ai_sdk_resume", tag = "ai-sdk",
     params(("chat" = String, Path, description = "The name of the chat.")),
     responses(
-        (status = 200, description = "The parts of the message.", content((String = "text/event-stream"))),
+        (status = 200, description = "The parts of the message.", content((Object = "text/event-stream"))),
         (status = 204, description = "No run of this chat goes on."),
     ),
 )]

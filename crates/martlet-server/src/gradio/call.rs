@@ -71,7 +71,7 @@ pub(super) async fn call(
     get, path = "/gradio_api/call/{name}/{event}", operation_id = "gradio_result", tag = "gradio",
     params(("name" = String, Path), ("event" = String, Path)),
     responses(
-        (status = 200, description = "The events.", content((String = "text/event-stream"))),
+        (status = 200, description = "The events.", content((Object = "text/event-stream"))),
         (status = 404, description = "There is no such event."),
     ),
 )]

@@ -161,7 +161,7 @@ pub(super) async fn join(
 /// cancelled, as Gradio does.
 #[utoipa::path(
     get, path = "/gradio_api/queue/data", operation_id = "gradio_data", tag = "gradio", params(Visit),
-    responses((status = 200, description = "The messages.", content((String = "text/event-stream")))),
+    responses((status = 200, description = "The messages.", content((Object = "text/event-stream")))),
 )]
 pub(super) async fn data(
     Reader(caller): Reader,

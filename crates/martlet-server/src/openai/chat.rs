@@ -250,7 +250,7 @@ fn session_name<'a>(headers: &'a HeaderMap, metadata: Option<&'a Map<String, Val
     ),
     responses(
         (status = 200, description = "The answer, whole or in pieces.",
-         content((Object = "application/json"), (String = "text/event-stream"))),
+         content((Object = "application/json"), (Object = "text/event-stream"))),
         (status = 404, description = "There is no such model."),
         (status = 429, description = "As many runs wait as may wait."),
     ),

@@ -84,7 +84,7 @@ pub(crate) struct Deleted {
     ),
     responses(
         (status = 200, description = "The response, or the stream of its events.",
-         content((Object = "application/json"), (String = "text/event-stream"))),
+         content((Object = "application/json"), (Object = "text/event-stream"))),
         (status = 404, description = "There is no such model, or no such response."),
         (status = 429, description = "As many runs wait as may wait."),
     ),
@@ -354,7 +354,7 @@ fn forget(api: &Api, following: &Following) {
     get, path = "/v1/responses/{id}", tag = "openai", params(("id" = String, Path), Show),
     responses(
         (status = 200, description = "The response, or the stream of its events.",
-         content((Object = "application/json"), (String = "text/event-stream"))),
+         content((Object = "application/json"), (Object = "text/event-stream"))),
         (status = 404, description = "There is no such response."),
     ),
 )]

@@ -316,8 +316,11 @@ export class Conversation {
   }
 
   async edit(view) {
-    const { task, files } = await this.asked(view);
-    this.host.composer.put(task, view.run, files);
+    const { composer } = this.host;
+    composer.put(await this.complete(view), view.run);
+    const { files } = await this.asked(view);
+    // Meanwhile something else may be in the box.
+    if (composer.editing === view.run) composer.uploads.keep(files ?? []);
   }
 
   async retry(view) {
